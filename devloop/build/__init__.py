@@ -1,0 +1,1 @@
+"""Builders: from sources to an image in the engine."""

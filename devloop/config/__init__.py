@@ -1,0 +1,1 @@
+"""Text to Project, or every problem with file, line and column."""

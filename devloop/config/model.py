@@ -1,0 +1,198 @@
+"""The configuration as frozen data: the one source of the schema, the reference page and validation.
+
+Comes in: nothing. Goes out: dataclasses whose fields carry their YAML documentation (`metadata["doc"]`). A field `build_args` is
+spelt `buildArgs` in YAML. No I/O, no defaults that depend on the machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+API_VERSION = "devloop/v1"
+
+
+def _doc(text: str, **options: Any) -> Any:
+    """A dataclass field with its documentation; `choices` and `examples` go to the schema, the rest to `field`."""
+    metadata = {"doc": text} | {
+        key: options.pop(key) for key in ("choices", "examples", "minimum", "maximum") if key in options
+    }
+    return dataclasses.field(metadata=metadata, **options)
+
+
+def _mapping(text: str, **options: Any) -> Any:
+    return _doc(text, default_factory=dict, **options)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Names the project."""
+
+    name: str = _doc(
+        "Name of the project; marks what it owns in the cluster. Default: the name of the folder of the file.",
+        default="",
+    )
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Builds with a Dockerfile, through BuildKit."""
+
+    dockerfile: str = _doc("The Dockerfile, relative to the context.", default="Dockerfile")
+    target: str | None = _doc("The stage to build. Default: the last one.", default=None)
+    build_args: Mapping[str, str] = _mapping(
+        "Values for the Dockerfile's ARG instructions.", examples=[{"VERSION": "1.2"}]
+    )
+
+
+@dataclass(frozen=True)
+class CustomDependencies:
+    """What a custom build reads."""
+
+    paths: tuple[str, ...] = _doc(
+        "Files, folders or globs (`**` matches any depth), relative to the context.", default=(".",)
+    )
+    ignore: tuple[str, ...] = _doc("Globs to leave out, relative to the context.", default=())
+    command: str | None = _doc(
+        "A shell command, run in the context, that prints the paths one a line; replaces `paths`.", default=None
+    )
+
+
+@dataclass(frozen=True)
+class Custom:
+    """Builds with any command."""
+
+    command: str = _doc(
+        "A shell command, run in the context. It gets IMAGE, IMAGE_REPO, IMAGE_TAG, BUILD_CONTEXT, PLATFORMS, PUSH_IMAGE and, for "
+        "each required image, its ref, and must leave $IMAGE in the engine.",
+        examples=["./build.sh", "docker build -t $IMAGE ."],
+    )
+    dependencies: CustomDependencies = _doc(
+        "What the build reads; an edit of it builds again.", default=CustomDependencies()
+    )
+
+
+@dataclass(frozen=True)
+class Require:
+    """Another artifact that this one is built on."""
+
+    image: str = _doc("The `image` of another artifact of this file.")
+    alias: str | None = _doc(
+        "The build argument (docker) or environment variable (custom) that gets its ref. Default: the image's last path "
+        "part in capitals, other characters than letters and digits as `_` (`shop/base-image` → `BASE_IMAGE`).",
+        default=None,
+    )
+
+    @property
+    def variable(self) -> str:
+        last = self.image.rpartition("/")[2]
+        return self.alias or "".join(c.upper() if c.isalnum() else "_" for c in last)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An image and how it is built: with `docker` (the default) or `custom`."""
+
+    image: str = _doc("The image's name, without a tag; manifests name it the same way.", examples=["shop/api"])
+    context: str = _doc("The folder that the build sees, relative to this file.", default=".")
+    docker: Docker | None = _doc("Build with a Dockerfile. The default, with its defaults.", default=None)
+    custom: Custom | None = _doc("Build with a command.", default=None)
+    requires: tuple[Require, ...] = _doc(
+        "Artifacts that have to be built first; their refs are passed to the build.", default=()
+    )
+
+
+@dataclass(frozen=True)
+class Build:
+    """How images are built."""
+
+    artifacts: tuple[Artifact, ...] = _doc("The images of the project.", default=())
+    concurrency: int = _doc("How many builds run at once; 0 for no limit.", default=0, minimum=0)
+
+
+@dataclass(frozen=True)
+class Kustomize:
+    """Manifests from `kustomize build`."""
+
+    path: str = _doc("The folder with the kustomization, relative to this file.", examples=["overlays/dev"])
+
+
+@dataclass(frozen=True)
+class Helm:
+    """Manifests from `helm template`."""
+
+    chart: str = _doc("The chart's folder, relative to this file.", examples=["chart"])
+    release: str | None = _doc("The release's name. Default: the name of the unit.", default=None)
+    values: tuple[str, ...] = _doc("Values files, relative to this file; later ones win.", default=())
+    set: Mapping[str, str] = _mapping("Single values, as with `helm --set`.", examples=[{"replicas": "2"}])
+    namespace: str | None = _doc("The release's namespace. Default: the project's.", default=None)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One thing to deploy, from exactly one of `manifests`, `kustomize` or `helm`."""
+
+    name: str = _doc(
+        "Its name in the output and in `needs`. Default: from what it deploys, so that it stays the same.", default=""
+    )
+    needs: tuple[str, ...] = _doc("Units that have to be ready before this one is applied.", default=())
+    manifests: tuple[str, ...] = _doc(
+        "YAML files, globs or folders, relative to this file.", default=(), examples=[["k8s/*.yaml"]]
+    )
+    kustomize: Kustomize | None = _doc("Render with kustomize.", default=None)
+    helm: Helm | None = _doc("Render with helm.", default=None)
+    ready_deadline_seconds: int = _doc("How long its objects may take to become ready.", default=300, minimum=1)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where to deploy."""
+
+    context: str | None = _doc("The kubeconfig context. Default: the current one.", default=None)
+    namespace: str | None = _doc("For objects that name none. Default: the context's.", default=None)
+    registry: str | None = _doc(
+        "A registry to push to when the cluster cannot see the engine's images; put before each image's name.",
+        default=None,
+        examples=["localhost:5001", "registry.example.com/team"],
+    )
+
+
+@dataclass(frozen=True)
+class PortForward:
+    """A port of a workload or service, on this machine."""
+
+    resource: str = _doc(
+        "`kind/name`: pod, deployment, statefulset, daemonset, replicaset, job or service.", examples=["deployment/api"]
+    )
+    port: int | str = _doc("The container's (or service's) port: a number or its name.")
+    local_port: int | None = _doc(
+        "The port on this machine. Default: the same number.", default=None, minimum=1, maximum=65535
+    )
+    namespace: str | None = _doc("The resource's namespace. Default: the project's.", default=None)
+    address: str = _doc("The address to listen on.", default="127.0.0.1")
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Whose logs are shown, and how."""
+
+    enabled: bool = _doc("Whether `dev` follows logs.", default=True)
+    prefix: str = _doc(
+        "What stands before each line.", default="auto", choices=("auto", "container", "pod", "podAndContainer", "none")
+    )
+    exclude: tuple[str, ...] = _doc("Containers to leave out, as globs of their names.", default=())
+
+
+@dataclass(frozen=True)
+class Project:
+    """The whole of devloop.yaml."""
+
+    api_version: str = _doc("The version of this format.", choices=(API_VERSION,))
+    metadata: Metadata = _doc("Names the project.", default=Metadata())
+    build: Build = _doc("How images are built.", default=Build())
+    deploy: tuple[Unit, ...] = _doc("What is deployed. Order comes from `needs`, not from position.", default=())
+    cluster: Cluster = _doc("Where to deploy.", default=Cluster())
+    port_forward: tuple[PortForward, ...] = _doc("Ports to have on this machine while `dev` runs.", default=())
+    logs: Logs = _doc("Whose logs are shown, and how.", default=Logs())

@@ -1,0 +1,1 @@
+"""From rendered objects to applied ones, and back out again."""

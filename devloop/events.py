@@ -1,0 +1,150 @@
+"""What happens, as data: the one truth that the terminal, the CI report and editors draw.
+
+Comes in: facts, from any thread. Goes out: frozen records that `to_dict` turns into one JSON object a line
+(schemas/events-v1.json). A field that is None or empty is left out of the line. Never a secret, never an object that can change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+VERSION = 1
+
+StepName = Literal["build", "place", "render", "apply", "ready", "test"]
+StepState = Literal["started", "finished", "failed", "cancelled", "skipped"]
+
+
+def _doc(text: str, **options: Any) -> Any:
+    return field(metadata={"doc": text}, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What all events have in common."""
+
+    kind: ClassVar[str]
+    at_s: float = _doc("When, in seconds since the session began.")
+    update: int = _doc("The update that it belongs to; 0 when to none, 1 for the first pass.", default=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Event):
+    """A step of a target began or ended."""
+
+    kind: ClassVar[str] = "step"
+    step: StepName = _doc("Which step.")
+    target: str = _doc("The target: `image/NAME` or `deploy/NAME`.")
+    state: StepState = _doc("What became of it.")
+    reason: str = _doc("Why it runs, was skipped or was cancelled.", default="")
+    duration_s: float | None = _doc("How long it took, when it ended.", default=None)
+    result: str = _doc("What it made: the image's ref, for one.", default="")
+    note: str = _doc("A detail worth a line.", default="")
+    error: str = _doc("What failed.", default="")
+    hint: str = _doc("What to do next.", default="")
+    where: str = _doc("`file:line:column` or the object that failed.", default="")
+    evidence: tuple[str, ...] = _doc("Lines that show the cause.", default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update(Event):
+    """What a person feels: from the first save until all that it changes is ready."""
+
+    kind: ClassVar[str] = "update"
+    state: Literal["started", "ready", "failed"] = _doc("What became of it.")
+    changed: tuple[str, ...] = _doc("The files that changed, relative to the project, or why it runs.", default=())
+    targets: tuple[str, ...] = _doc("The targets that it changes.", default=())
+    duration_s: float | None = _doc("From the first save to its end.", default=None)
+    phases: Mapping[str, float] = _doc("Seconds spent in each phase; they sum to `duration_s`.", default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log(Event):
+    """A line that a container wrote, or (`source: build`) that a step's command wrote."""
+
+    kind: ClassVar[str] = "log"
+    source: Literal["container", "build"] = _doc("Who wrote it.", default="container")
+    target: str = _doc("The target whose step wrote it.", default="")
+    namespace: str = _doc("The pod's namespace.", default="")
+    pod: str = _doc("The pod.", default="")
+    container: str = _doc("The container.", default="")
+    line: str = _doc("The line, without its end.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forward(Event):
+    """A port on this machine began or ceased to lead to a pod."""
+
+    kind: ClassVar[str] = "forward"
+    resource: str = _doc("`kind/name`.")
+    port: str = _doc("The port behind it: a number or a name.")
+    local_port: int = _doc("The port on this machine.")
+    address: str = _doc("The address on this machine.", default="127.0.0.1")
+    state: Literal["listening", "waiting", "connected", "failed", "closed"] = _doc(
+        "`listening`: opened here; `waiting`: connections are held until a pod is ready; `connected`: leads to `pod`."
+    )
+    pod: str = _doc("The pod that it leads to.", default="")
+    error: str = _doc("Why it failed.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Error(Event):
+    """Something is wrong: a problem of the configuration, or what ends the session."""
+
+    kind: ClassVar[str] = "error"
+    message: str = _doc("What is wrong.")
+    hint: str = _doc("What to do next.", default="")
+    where: str = _doc("`file:line:column` or an object.", default="")
+    evidence: tuple[str, ...] = _doc("Lines that show the cause.", default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """Something worth knowing that is no failure."""
+
+    kind: ClassVar[str] = "notice"
+    message: str = _doc("What there is to know.")
+    hint: str = _doc("What to do about it, if anything.", default="")
+    where: str = _doc("`file:line:column` or an object.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session(Event):
+    """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
+
+    kind: ClassVar[str] = "session"
+    state: Literal["started", "watching", "stopping", "ended"] = _doc("Where the session is.")
+    command: str = _doc("The command: `dev`, `run`, …", default="")
+    project: str = _doc("The project's name.", default="")
+    context: str = _doc("The kubeconfig context.", default="")
+    namespace: str = _doc("The default namespace.", default="")
+    exit_code: int | None = _doc("The process's exit code, when it ended.", default=None)
+    images: Mapping[str, str] = _doc("Artifact name → the ref that was built, when it ended.", default_factory=dict)
+
+
+AnyEvent = Step | Update | Log | Forward | Error | Notice | Session
+EVENT_TYPES: tuple[type[Event], ...] = (Step, Update, Log, Forward, Error, Notice, Session)
+Emit = Callable[[AnyEvent], None]
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """The event as JSON-ready data: `v` and `kind` first, times rounded to microseconds, empty fields left out."""
+    line: dict[str, Any] = {"v": VERSION, "at_s": round(event.at_s, 6), "update": event.update, "kind": event.kind}
+    for each in dataclasses.fields(event):
+        value = getattr(event, each.name)
+        if each.name in line or (value in (None, "", ()) and not _is_required(each)) or value == {}:
+            continue
+        if isinstance(value, float):
+            value = round(value, 6)
+        elif isinstance(value, tuple):
+            value = list(value)
+        elif isinstance(value, Mapping):
+            value = {key: round(each, 6) if isinstance(each, float) else each for key, each in value.items()}
+        line[each.name] = value
+    return line
+
+
+def _is_required(each: dataclasses.Field[Any]) -> bool:
+    return each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING

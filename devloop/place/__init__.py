@@ -1,0 +1,1 @@
+"""Placers: from the engine to where the cluster can run the image."""

@@ -1,0 +1,130 @@
+"""Frozen data that flows between stages: what a step takes and what it leaves behind.
+
+No I/O, no behaviour beyond small derived values. Kubernetes objects are plain JSON-like dicts (`Object`): the client
+library's model classes are slow and reject fields that are newer than they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What decides whether a target's work is needed.
+
+    `base`: paths enter the digest relative to it. `files`: absolute paths that exist and count, sorted.
+    `definitions`: files (existing or not) whose change alters the listing itself (Dockerfile, .dockerignore,
+    kustomization.yaml, Chart.yaml); after such a change the inputs are listed afresh. `roots`: folders or single files to
+    watch. `matches`: whether a path that appears, changes or goes counts as an input (existence is not looked at; called
+    often, so cheap and pure). `values`: everything that decides besides files: options, arguments, tool versions.
+    """
+
+    base: Path
+    files: tuple[Path, ...]
+    roots: tuple[Path, ...]
+    matches: Callable[[Path], bool] = field(compare=False, repr=False)
+    definitions: frozenset[Path] = frozenset()
+    values: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in the engine. `artifact`: its name in the config. `ref`: `name:tag`, unique to its inputs."""
+
+    artifact: str
+    ref: str
+    image_id: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An image that the cluster can run as `ref`. `way`: how it got there, in words for the step's line."""
+
+    artifact: str
+    ref: str
+    image_id: str
+    way: str = ""
+    sent_bytes: int = 0
+
+
+@dataclass(frozen=True, order=True)
+class ObjectRef:
+    """The identity of a Kubernetes object; `namespace` is "" for cluster-scoped ones."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def group(self) -> str:
+        return self.api_version.rpartition("/")[0]
+
+    def __str__(self) -> str:
+        return f"{self.kind.lower()}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One rendered object and where it came from (`k8s/api.yaml:12`, `helm chart ./chart`, …)."""
+
+    object: Object
+    source: str
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What a unit deploys before images are filled in. `images`: names of artifacts that its manifests use."""
+
+    unit: str
+    manifests: tuple[Manifest, ...]
+    images: frozenset[str]
+    digest: str
+
+
+@dataclass(frozen=True)
+class AppliedObject:
+    """An object as the API server holds it after the apply. `is_changed`: whether this apply wrote it."""
+
+    ref: ObjectRef
+    live: Object
+    source: str
+    is_changed: bool
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A unit in the cluster. `images`: artifact name → ref that was written. `held`: why objects were left out, if any."""
+
+    unit: str
+    namespace: str
+    objects: tuple[AppliedObject, ...]
+    images: tuple[tuple[str, str], ...] = ()
+    pruned: tuple[ObjectRef, ...] = ()
+    held: tuple[tuple[ObjectRef, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A unit whose objects all do their work. `summary`: what was waited for, in words ("2 pods ready")."""
+
+    unit: str
+    summary: str = ""
+
+
+Product = Image | Placed | Rendered | Applied | Ready
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step returns. `skipped`: why nothing had to be done (empty when work was done). `note`: a detail worth a line."""
+
+    product: Product
+    skipped: str = ""
+    note: str = ""

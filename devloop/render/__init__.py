@@ -1,0 +1,1 @@
+"""Renderers: from files to Kubernetes objects, and images into them."""

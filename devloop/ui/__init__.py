@@ -1,0 +1,1 @@
+"""Screens: they draw events and decide nothing."""
