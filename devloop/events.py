@@ -26,7 +26,7 @@ class Event:
     """What all events have in common."""
 
     kind: ClassVar[str]
-    at_s: float = _doc("When, in seconds since the session began.")
+    at_s: float = _doc("When, in seconds since the session began; stamped by the bus.", default=0.0)
     update: int = _doc("The update that it belongs to; 0 when to none, 1 for the first pass.", default=0)
 
 
