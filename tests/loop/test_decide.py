@@ -1,0 +1,297 @@
+"""The rules of `decide`, one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from devloop.graph import Graph, Node
+from devloop.loop.decide import decide
+from devloop.loop.messages import (
+    Action,
+    Asked,
+    Cancel,
+    Cancelled,
+    Changed,
+    Done,
+    Failed,
+    Forget,
+    Message,
+    Reconfigured,
+    Start,
+    UpdateEnded,
+    UpdateStarted,
+)
+from devloop.loop.state import Policy, State
+from devloop.products import Applied, Image, Placed, Product, Ready, Rendered
+
+A, B, U = "image/a", "image/b", "deploy/u"
+BUILD_A, PLACE_A, BUILD_B, PLACE_B = Node(A, "build"), Node(A, "place"), Node(B, "build"), Node(B, "place")
+RENDER, APPLY, READY = Node(U, "render"), Node(U, "apply"), Node(U, "ready")
+TWO_IMAGES = Graph({"a": (), "b": ()}, {"u": ()})
+ON_A_BASE = Graph({"a": (), "b": ("a",)}, {"u": ()})
+
+
+@dataclass
+class Driver:
+    """Sends messages and keeps what was answered."""
+
+    graph: Graph
+    policy: Policy = Policy()
+    uses: frozenset[str] = frozenset({"a", "b"})
+    state: State = field(init=False)
+    starts: dict[Node, Start] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.state = State(self.graph, self.policy)
+
+    def tell(self, message: Message) -> tuple[Action, ...]:
+        self.state, actions = decide(self.state, message)
+        self.starts |= {action.node: action for action in actions if isinstance(action, Start)}
+        return actions
+
+    def edit(self, **digests: str) -> tuple[Action, ...]:
+        names = {"a": A, "b": B, "u": U}
+        return self.tell(Changed({names[name]: digest for name, digest in digests.items()}, ("f",)))
+
+    def done(self, node: Node) -> tuple[Action, ...]:
+        start = self.starts[node]
+        name = node.target.partition("/")[2]
+        products: dict[str, Product] = {
+            "build": Image(name, f"{name}:{start.digest}", ""),
+            "place": Placed(name, f"{name}:{start.digest}", ""),
+            "render": Rendered(name, (), self.uses, start.digest),
+            "apply": Applied(name, "", ()),
+            "ready": Ready(name),
+        }
+        return self.tell(Done(node, start.digest, products[node.step]))
+
+    def fail(self, node: Node) -> tuple[Action, ...]:
+        return self.tell(Failed(node, self.starts[node].digest))
+
+    def settle(self) -> None:
+        while self.state.running:
+            self.done(next(iter(self.state.running)))
+
+
+def settled(graph: Graph = TWO_IMAGES) -> Driver:
+    driver = Driver(graph)
+    driver.edit(a="1", b="1", u="1")
+    driver.settle()
+    assert driver.state.is_all_current
+    return driver
+
+
+def nodes(actions: tuple[Action, ...], kind: type[Start] | type[Cancel]) -> list[Node]:
+    return [action.node for action in actions if isinstance(action, kind)]
+
+
+def test_the_first_pass_builds_and_renders_everything_at_once() -> None:
+    actions = Driver(TWO_IMAGES).edit(a="1", b="1", u="1")
+    assert nodes(actions, Start) == [BUILD_A, BUILD_B, RENDER]
+    assert isinstance(actions[0], UpdateStarted)
+
+
+def test_an_edit_starts_its_own_target_only() -> None:
+    assert nodes(settled().edit(b="2"), Start) == [BUILD_B]
+
+
+def test_an_edit_that_leaves_the_digest_as_it_was_does_nothing() -> None:
+    assert settled().edit(a="1") == ()
+
+
+def test_an_image_in_the_making_does_not_apply_its_unit_before_it_is_placed() -> None:
+    driver = settled()
+    driver.edit(a="2")
+    assert nodes(driver.done(BUILD_A), Start) == [PLACE_A]
+    (start,) = driver.done(PLACE_A)
+    assert isinstance(start, Start)
+    assert start.node == APPLY
+    assert start.holds == frozenset()
+    assert start.reason == "new image a"
+
+
+def test_a_changed_manifest_leaves_objects_of_an_image_in_the_making_alone() -> None:
+    driver = settled()
+    driver.edit(a="2", u="2")
+    (start,) = driver.done(RENDER)
+    assert isinstance(start, Start)
+    assert start.holds == {"a"}
+    assert start.reason == "manifests changed"
+
+
+def test_one_images_edit_goes_live_while_another_is_being_built() -> None:
+    driver = settled()
+    driver.edit(a="2")
+    driver.edit(b="2")
+    driver.done(BUILD_B)
+    (start,) = driver.done(PLACE_B)
+    assert isinstance(start, Start)
+    assert (start.node, start.update) == (APPLY, 3)
+    assert start.holds == {"a"}
+    driver.done(APPLY)
+    ended = driver.done(READY)
+    assert [(each.update.number, each.is_ready) for each in ended if isinstance(each, UpdateEnded)] == [(3, True)]
+    assert BUILD_A in driver.state.running
+
+
+def test_run_waits_for_all_images_of_a_unit() -> None:
+    driver = Driver(TWO_IMAGES, Policy(is_partial=False))
+    driver.edit(a="1", b="1", u="1")
+    assert nodes(driver.done(RENDER), Start) == []
+    driver.done(BUILD_A)
+    assert nodes(driver.done(PLACE_A), Start) == []
+    driver.done(BUILD_B)
+    assert nodes(driver.done(PLACE_B), Start) == [APPLY]
+
+
+def test_in_run_the_first_failure_stops_what_is_not_an_apply() -> None:
+    driver = Driver(TWO_IMAGES, Policy(is_partial=False))
+    driver.edit(a="1", b="1", u="1")
+    assert nodes(driver.fail(BUILD_A), Cancel) == [BUILD_B, RENDER]
+    driver.tell(Cancelled(BUILD_B))
+    ended = driver.tell(Cancelled(RENDER))
+    assert [each.is_ready for each in ended if isinstance(each, UpdateEnded)] == [False]
+    assert not driver.state.running
+
+
+def test_a_newer_edit_cancels_the_build_and_starts_again_once_it_has_stopped() -> None:
+    driver = settled()
+    driver.edit(a="2")
+    actions = driver.edit(a="3")
+    assert nodes(actions, Cancel) == [BUILD_A]
+    assert nodes(actions, Start) == []
+    assert nodes(driver.tell(Cancelled(BUILD_A)), Start) == [BUILD_A]
+
+
+def test_a_build_that_finished_while_being_cancelled_is_not_deployed() -> None:
+    driver = settled()
+    driver.edit(a="2")
+    driver.edit(a="3")
+    assert nodes(driver.done(BUILD_A), Start) == [BUILD_A]
+
+
+def test_an_apply_that_has_begun_is_finished_and_followed_by_the_newer_one() -> None:
+    driver = settled()
+    driver.edit(u="2")
+    driver.done(RENDER)
+    assert nodes(driver.edit(u="3"), Cancel) == []
+    assert APPLY in driver.state.running
+    driver.done(RENDER)
+    assert nodes(driver.done(APPLY), Start) == [APPLY]
+
+
+def test_a_wait_for_readiness_is_cut_short_by_the_next_apply() -> None:
+    driver = settled()
+    driver.edit(u="2")
+    driver.done(RENDER)
+    driver.done(APPLY)
+    assert nodes(driver.edit(u="3"), Cancel) == [READY]
+
+
+def test_a_failure_waits_for_an_edit_instead_of_spinning() -> None:
+    driver = settled()
+    driver.edit(a="2")
+    driver.fail(BUILD_A)
+    assert nodes(driver.edit(b="2"), Start) == [BUILD_B]
+    assert nodes(driver.edit(a="3"), Start) == [BUILD_A]
+
+
+def test_a_retry_starts_what_failed() -> None:
+    driver = settled()
+    driver.edit(a="2")
+    driver.fail(BUILD_A)
+    (opened, start) = driver.tell(Asked("retry", why="the engine answers again"))
+    assert isinstance(opened, UpdateStarted)
+    assert isinstance(start, Start)
+    assert (start.node, start.reason) == (BUILD_A, "the engine answers again")
+
+
+def test_inputs_that_failed_before_are_tried_afresh_when_they_come_back() -> None:
+    driver = settled()
+    driver.edit(a="2")
+    driver.fail(BUILD_A)
+    driver.edit(a="3")
+    driver.edit(a="2")
+    assert nodes(driver.tell(Cancelled(BUILD_A)), Start) == [BUILD_A]
+
+
+def test_a_rebuilt_base_rebuilds_what_is_built_on_it() -> None:
+    driver = settled(ON_A_BASE)
+    before = driver.state.want(BUILD_B)
+    driver.edit(a="2")
+    actions = driver.done(BUILD_A)
+    assert nodes(actions, Start) == [PLACE_A, BUILD_B]
+    assert driver.state.want(BUILD_B) != before
+    assert driver.starts[BUILD_B].reason == "a required image changed"
+
+
+def test_builds_at_once_are_limited() -> None:
+    driver = Driver(TWO_IMAGES, Policy(builds=1))
+    assert nodes(driver.edit(a="1", b="1", u="1"), Start) == [BUILD_A, RENDER]
+    assert nodes(driver.done(BUILD_A), Start) == [PLACE_A, BUILD_B]
+
+
+def test_a_unit_waits_until_the_unit_that_it_needs_is_ready() -> None:
+    driver = Driver(Graph({}, {"u": (), "v": ("u",)}), uses=frozenset())
+    driver.tell(Changed({U: "1", "deploy/v": "1"}))
+    assert nodes(driver.done(Node("deploy/v", "render")), Start) == []
+    driver.done(RENDER)
+    driver.done(APPLY)
+    assert nodes(driver.done(READY), Start) == [Node("deploy/v", "apply")]
+
+
+def test_a_broken_unit_does_not_block_what_needs_it_once_it_was_ready() -> None:
+    driver = Driver(Graph({}, {"u": (), "v": ("u",)}), uses=frozenset())
+    driver.tell(Changed({U: "1", "deploy/v": "1"}))
+    driver.settle()
+    driver.tell(Changed({U: "2"}))
+    driver.fail(RENDER)
+    driver.tell(Changed({"deploy/v": "2"}))
+    assert nodes(driver.done(Node("deploy/v", "render")), Start) == [Node("deploy/v", "apply")]
+
+
+def test_what_comes_good_by_itself_ends_as_ready() -> None:
+    driver = settled()
+    driver.edit(u="2")
+    driver.done(RENDER)
+    driver.done(APPLY)
+    driver.fail(READY)
+    actions = driver.tell(Done(READY, driver.starts[READY].digest, Ready("u")))
+    assert [type(action) for action in actions] == [UpdateStarted, UpdateEnded]
+    assert driver.state.is_all_current
+
+
+def test_quitting_stops_everything_but_an_apply_and_starts_nothing() -> None:
+    driver = settled()
+    driver.edit(u="2")
+    driver.done(RENDER)
+    driver.edit(a="2")
+    assert nodes(driver.tell(Asked("quit")), Cancel) == [BUILD_A]
+    assert driver.tell(Cancelled(BUILD_A)) == ()
+    assert driver.done(APPLY) == ()
+
+
+def test_a_new_config_keeps_what_it_does_not_change() -> None:
+    driver = settled()
+    graph = Graph({"a": ()}, {"u": (), "v": ()})
+    actions = driver.tell(Reconfigured(graph, {A: "1", U: "1", "deploy/v": "1"}))
+    assert Forget(B) in actions
+    assert set(nodes(actions, Start)) == {Node("deploy/v", "render"), APPLY}
+    assert BUILD_A in driver.state.have
+
+
+def test_a_target_that_left_is_forgotten_only_when_nothing_of_it_runs() -> None:
+    driver = settled()
+    driver.edit(b="2")
+    actions = driver.tell(Reconfigured(Graph({"a": ()}, {"u": ()}), {A: "1", U: "1"}))
+    assert nodes(actions, Cancel) == [BUILD_B]
+    assert Forget(B) not in actions
+    assert Forget(B) in driver.tell(Cancelled(BUILD_B))
+
+
+def test_a_second_save_of_a_target_on_its_way_joins_its_update() -> None:
+    driver = settled()
+    driver.tell(Changed({A: "2"}, ("x",)))
+    assert not any(isinstance(each, UpdateStarted) for each in driver.tell(Changed({A: "3"}, ("y",))))
+    (update,) = driver.state.updates
+    assert update.changed == ("x", "y")
