@@ -1,0 +1,318 @@
+"""The door to the Docker engine.
+
+Comes in: where the environment or the docker CLI's own configuration says the engine is. Goes out: images and containers as
+plain records. docker-py is loaded on first use; nothing is asked of the network before that. It never builds (docker-py
+cannot speak BuildKit: docker-py issue 2230) and never reads credentials: pushing is the docker CLI's.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from devloop.effects.process import RealProcesses
+from devloop.errors import StepFailed, Unavailable, UsageError
+from devloop.scope import Scope
+from devloop.stages import Container, EngineImage, EngineInfo, Processes
+
+PROBE_S = 5.0  # for a connection and the first answer
+ANSWER_S = 60.0  # for a later one: removing a large image, or anything while the disk is busy, takes its time
+_CHUNK_BYTES = 1 << 18
+_VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION")
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+
+T = TypeVar("T")
+
+
+def connect(environment: Mapping[str, str] | None = None, processes: Processes | None = None) -> DockerEngine:
+    """The engine that the docker CLI would speak to, with `environment` added to this process's variables.
+
+    As the CLI: DOCKER_HOST, else the context of DOCKER_CONTEXT, else the current context, else the local socket. Touches
+    neither network nor files; the first call on the engine does.
+    """
+    return DockerEngine({**os.environ, **(environment or {})}, processes or RealProcesses())
+
+
+class DockerEngine:
+    """One Docker engine. Safe from many threads. Every method blocks on its socket, 5 s until the first answer.
+
+    Raises: Unavailable when it does not answer; StepFailed when it refuses; UsageError when its address makes no sense.
+    """
+
+    def __init__(self, environment: Mapping[str, str], processes: Processes) -> None:
+        self._environment = environment
+        self._processes = processes
+        self._connected: Any = None
+
+    def info(self) -> EngineInfo:
+        facts, api_version = self._ask("say what it is", lambda client: (client.info(), client.api_version))
+        return EngineInfo(facts["ServerVersion"], facts["Name"], facts["OperatingSystem"], api_version)
+
+    def inspect(self, ref: str) -> EngineImage | None:
+        from docker.errors import NotFound
+
+        def ask(client: Any) -> dict[str, Any] | None:
+            try:
+                found: dict[str, Any] = client.inspect_image(ref)
+            except NotFound:
+                return None
+            return found
+
+        found = self._ask(f"inspect {ref}", ask)
+        if found is None:
+            return None
+        return EngineImage(
+            image_id=found["Id"],
+            tags=tuple(found.get("RepoTags") or ()),
+            layers=tuple(found["RootFS"].get("Layers") or ()),
+            size_bytes=found["Size"],
+            os=found.get("Os") or "linux",
+            architecture=found.get("Architecture") or "",
+        )
+
+    def tag(self, image_id: str, ref: str) -> None:
+        repository, tag = split_ref(ref)
+        self._ask(f"tag {image_id} as {ref}", lambda client: client.tag(image_id, repository, tag))
+
+    def untag(self, ref: str) -> None:
+        from docker.errors import NotFound
+
+        def ask(client: Any) -> None:
+            with suppress(NotFound):
+                client.remove_image(ref)
+
+        self._ask(f"remove {ref}", ask)
+
+    def save(self, scope: Scope, refs: Sequence[str]) -> Iterator[bytes]:
+        """Streams the images as `docker save` does; the engine prepares all of them before the first byte comes.
+
+        On a connection of its own, so that cancelling can shut it at any time. An engine behind SSH notices at the next chunk.
+        """
+        scope.check()
+        api_version = self._ask("say its version", lambda client: client.api_version)
+        path = f"/v{api_version}/images/get?{urlencode({'names': refs}, doseq=True)}"
+        if self._address.url.startswith("ssh:"):
+            return self._save_by_ssh(scope, path)
+        return self._save(scope, path, ", ".join(refs))
+
+    def push(self, scope: Scope, ref: str, on_line: Callable[[str], None] | None = None) -> str:
+        digests: list[str] = []
+
+        def take(line: str) -> None:
+            digests.extend(_DIGEST.findall(line))
+            if on_line is not None:
+                on_line(line)
+
+        try:
+            self._processes.run(scope, ["docker", "push", ref], env=self.environment(), on_line=take)
+        except StepFailed as failed:
+            raise _explained(failed, ref) from failed
+        if not digests:
+            raise StepFailed(f"docker push {ref} did not say which digest it pushed", where=ref)
+        return digests[-1]
+
+    def containers(self, labels: Mapping[str, str]) -> tuple[Container, ...]:
+        """Running containers that carry all these labels; an empty value asks for the label alone."""
+        wanted = [f"{key}={value}" if value else key for key, value in labels.items()]
+        found = self._ask("list containers", lambda client: client.containers(filters={"label": wanted}))
+        return tuple(
+            Container(entry["Id"], entry["Names"][0].removeprefix("/"), dict(entry.get("Labels") or {}))
+            for entry in found
+        )
+
+    def environment(self) -> Mapping[str, str]:
+        """Pins the context too, so that a `docker context use` meanwhile does not part the CLI from this engine."""
+        return self._address.variables
+
+    def close(self) -> None:
+        """Lets go of idle connections; the next call makes new ones."""
+        connected, self._connected = self._connected, None
+        if connected is not None:
+            connected.close()
+
+    @cached_property
+    def _address(self) -> _Address:
+        return _find_address(self._environment)
+
+    def _ask(self, what: str, ask: Callable[[Any], T]) -> T:
+        from docker.errors import APIError, DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            return ask(self._client())
+        except APIError as exc:
+            raise StepFailed(f"the Docker engine did not {what}: {exc.explanation or exc}") from exc
+        except (RequestException, DockerException, OSError) as exc:
+            raise _unavailable(self._address.url, exc) from exc
+
+    def _client(self) -> Any:
+        if self._connected is None:
+            import docker
+
+            address = self._address
+            client = docker.APIClient(
+                base_url=address.url, tls=address.tls or False, timeout=PROBE_S, use_ssh_client=True
+            )
+            client.timeout = ANSWER_S
+            self._connected = client
+        return self._connected
+
+    def _save(self, scope: Scope, path: str, names: str) -> Iterator[bytes]:
+        try:
+            sock = self._address.dial()
+        except OSError as exc:
+            raise _unavailable(self._address.url, exc) from exc
+        with closing(sock), scope.on_cancel(lambda: _shut(sock)):
+            connection = http.client.HTTPConnection("docker")
+            connection.sock = sock
+            try:
+                connection.request("GET", path)
+                with closing(connection.getresponse()) as response:
+                    if response.status != 200:
+                        raise StepFailed(f"the Docker engine did not save {names}: {_message(response.read())}")
+                    while chunk := response.read(_CHUNK_BYTES):
+                        yield chunk
+            except (OSError, http.client.HTTPException) as exc:
+                scope.check()
+                raise Unavailable(f"the Docker engine broke off while saving {names}", hint="is it running?") from exc
+            # A connection that was shut on purpose may also look like the end of the answer.
+            scope.check()
+
+    def _save_by_ssh(self, scope: Scope, path: str) -> Iterator[bytes]:
+        def ask(client: Any) -> Any:
+            response = client.get(f"{client.base_url}{path}", stream=True, timeout=None)
+            response.raise_for_status()
+            return response
+
+        with closing(self._ask("save", ask)) as response:
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                scope.check()
+                yield chunk
+
+
+def split_ref(ref: str) -> tuple[str, str]:
+    """Name and tag; the tag is `latest` when there is none."""
+    name, colon, tag = ref.rpartition(":")
+    return (name, tag) if colon and "/" not in tag else (ref, "latest")
+
+
+@dataclass(frozen=True)
+class _Address:
+    """Where the engine listens. `tls`: docker-py's TLSConfig or None. `variables`: the same for the CLI."""
+
+    url: str
+    tls: Any
+    variables: Mapping[str, str]
+
+    def dial(self) -> socket.socket:
+        """A connection of one's own; its reads wait for ever. Raises: OSError."""
+        from docker.utils import parse_host
+
+        url = parse_host(self.url, False, tls=self.tls is not None)
+        if url.startswith("http+unix://"):
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                sock.settimeout(PROBE_S)
+                sock.connect("/" + url.removeprefix("http+unix://").lstrip("/"))
+            except OSError:
+                sock.close()
+                raise
+        else:
+            parts = urlsplit(url)
+            sock = socket.create_connection((parts.hostname, parts.port), PROBE_S)
+            if self.tls is not None:
+                sock = _tls_context(self.tls).wrap_socket(sock, server_hostname=parts.hostname)
+        sock.settimeout(None)
+        return sock
+
+
+def _find_address(environment: Mapping[str, str]) -> _Address:
+    from docker import errors
+    from docker.context import ContextAPI
+    from docker.context.config import get_current_context_name
+    from docker.utils import kwargs_from_env
+
+    try:
+        if environment.get("DOCKER_HOST"):
+            found = kwargs_from_env(environment)
+            return _Address(
+                found["base_url"], found.get("tls"), {key: environment[key] for key in _VARIABLES if key in environment}
+            )
+        name = environment.get("DOCKER_CONTEXT") or get_current_context_name()
+        if name == "default":
+            return _Address("unix:///var/run/docker.sock", None, {"DOCKER_CONTEXT": "default"})
+        context = ContextAPI.get_context(name)
+    except errors.DockerException as exc:
+        raise UsageError(
+            f"the address of the Docker engine cannot be used: {exc}", hint="see `docker context ls`"
+        ) from exc
+    if context is None or not context.Host:
+        raise UsageError(f"there is no docker context {name}", hint="see `docker context ls`")
+    return _Address(context.Host, context.TLSConfig, {"DOCKER_CONTEXT": name})
+
+
+def _tls_context(tls: Any) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=tls.ca_cert or None)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert:
+        context.load_cert_chain(*tls.cert)
+    return context
+
+
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _unavailable(url: str, exc: Exception) -> Unavailable:
+    cause = str(exc)
+    if "permission denied" in cause.lower():
+        return Unavailable(
+            f"no permission to use the Docker engine at {url}",
+            hint="add yourself to the group docker and log in again: sudo usermod -aG docker $USER",
+        )
+    reason = "does not answer"
+    for sign, words in (
+        ("no such file", "is not there"),
+        ("connection refused", "refuses connections"),
+        ("timed out", f"does not answer within {PROBE_S:.0f} s"),
+        ("name or service not known", "has an unknown host name"),
+        ("certificate", "has a certificate that is not trusted"),
+    ):
+        if sign in cause.lower():
+            reason = words
+            break
+    return Unavailable(
+        f"the Docker engine at {url} {reason}", hint="is Docker running? try `docker info`", evidence=(cause,)
+    )
+
+
+def _explained(failed: StepFailed, ref: str) -> StepFailed:
+    """The same failure with the next step, where the CLI's words show it."""
+    said = "\n".join(failed.evidence).lower()
+    registry = ref.split("/", 1)[0]
+    hint = None
+    if any(sign in said for sign in ("denied", "unauthorized", "authentication required", "no basic auth")):
+        hint = f"log in with `docker login {registry}`, and check that you may push there"
+    elif any(sign in said for sign in ("connection refused", "no such host", "timeout", "eof")):
+        hint = f"is the registry {registry} running, and reachable from the Docker engine?"
+    return StepFailed(failed.message, hint=hint, where=ref, evidence=failed.evidence)
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace").strip()

@@ -1,0 +1,177 @@
+"""What every door to a Docker engine promises: the same tests for the shipped fake and for the real one."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devloop.effects import docker
+from devloop.effects.process import RealProcesses
+from devloop.errors import StepFailed
+from devloop.scope import Cancelled, Scope
+from devloop.stages import Engine
+from devloop.testing.engine import FakeEngine
+
+
+class Fake:
+    """Two images that share their base, and a container, in the fake."""
+
+    def __init__(self, name: str, tmp_path: Path) -> None:
+        self.fake = FakeEngine()
+        self.engine: Engine = self.fake
+        self.name = name
+        for tag in ("v1", "v2"):
+            self.fake.add(f"{name}:{tag}", [{"base": b"same"}, {"file": tag.encode()}])
+        self.fake.add_container(f"{name}-box", {"devloop-test": name, "other": "x"})
+
+    def close(self) -> None:
+        """Nothing to clean up."""
+
+
+class Real:
+    """The same in the real engine."""
+
+    def __init__(self, name: str, tmp_path: Path) -> None:
+        self.engine: Engine = docker.connect()
+        self.name = name
+        (tmp_path / "Dockerfile").write_text("FROM busybox:1.37\nARG TAG\nCOPY file-$TAG /file\n")
+        for tag in ("v1", "v2"):
+            (tmp_path / f"file-{tag}").write_text(f"{name} {tag}")
+            self._docker("build", "-q", "--build-arg", f"TAG={tag}", "-t", f"{name}:{tag}", str(tmp_path))
+        self._docker(
+            "run", "-d", "--rm", "--name", f"{name}-box", "--label", f"devloop-test={name}", "--label", "other=x",
+            "busybox:1.37", "sleep", "600",
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self._docker("rm", "-f", f"{self.name}-box")
+        for tag in ("v1", "v2", "v3"):
+            self.engine.untag(f"{self.name}:{tag}")
+
+    def _docker(self, *words: str) -> None:
+        with Scope("docker") as scope:
+            RealProcesses().run(scope, ["docker", *words], env={"DOCKER_BUILDKIT": "1"})
+
+
+World = Fake | Real
+
+
+@pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.docker)])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if request.param == "real":
+        request.getfixturevalue("engine")
+    kind: type[World] = Fake if request.param == "fake" else Real
+    made = kind(f"devloop-test-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("image"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scope() -> Iterator[Scope]:
+    with Scope("test") as made:
+        yield made
+
+
+def test_it_says_what_it_is(world: World) -> None:
+    info = world.engine.info()
+    assert all((info.version, info.name, info.operating_system, info.api_version))
+
+
+def test_an_image_is_found_by_name_tag_and_id(world: World) -> None:
+    found = world.engine.inspect(f"{world.name}:v1")
+    assert found is not None
+    assert found.image_id.startswith("sha256:")
+    assert f"{world.name}:v1" in found.tags
+    assert found.size_bytes > 0
+    assert (found.os, bool(found.architecture)) == ("linux", True)
+    assert world.engine.inspect(found.image_id) == found
+
+
+def test_layers_are_diff_ids_base_first(world: World) -> None:
+    one, two = world.engine.inspect(f"{world.name}:v1"), world.engine.inspect(f"{world.name}:v2")
+    assert one is not None
+    assert two is not None
+    assert one.layers[:-1] == two.layers[:-1]
+    assert one.layers[-1] != two.layers[-1]
+    assert all(layer.startswith("sha256:") for layer in one.layers)
+
+
+def test_what_is_not_there_is_none(world: World) -> None:
+    assert world.engine.inspect(f"{world.name}:never") is None
+    assert world.engine.inspect(f"sha256:{'0' * 64}") is None
+
+
+def test_a_name_is_given_moved_and_taken_away(world: World) -> None:
+    one, two = world.engine.inspect(f"{world.name}:v1"), world.engine.inspect(f"{world.name}:v2")
+    assert one is not None
+    assert two is not None
+    ref = f"{world.name}:v3"
+    for image in (one, two):
+        world.engine.tag(image.image_id, ref)
+        named = world.engine.inspect(ref)
+        assert named is not None
+        assert named.image_id == image.image_id
+    world.engine.untag(ref)
+    assert world.engine.inspect(ref) is None
+    assert world.engine.inspect(two.image_id) is not None
+
+
+def test_taking_away_a_name_that_is_not_there_does_nothing(world: World) -> None:
+    world.engine.untag(f"{world.name}:never")
+
+
+def test_naming_what_is_not_there_fails(world: World) -> None:
+    with pytest.raises(StepFailed):
+        world.engine.tag(f"sha256:{'0' * 64}", f"{world.name}:v3")
+
+
+def test_saved_images_are_a_tar_with_a_manifest(world: World, scope: Scope) -> None:
+    refs = [f"{world.name}:v1", f"{world.name}:v2"]
+    archive = b"".join(world.engine.save(scope, refs))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        manifest = tar.extractfile("manifest.json")
+        assert manifest is not None
+        text = manifest.read().decode()
+    assert all(ref in text for ref in refs)
+
+
+def test_saving_what_is_not_there_fails(world: World, scope: Scope) -> None:
+    with pytest.raises(StepFailed):
+        b"".join(world.engine.save(scope, [f"{world.name}:never"]))
+
+
+def test_cancelling_ends_a_save(world: World) -> None:
+    with Scope("test") as scope:
+        chunks = world.engine.save(scope, [f"{world.name}:v1"])
+        next(chunks)
+        scope.cancel()
+        with pytest.raises(Cancelled):
+            for _ in chunks:
+                pass
+
+
+def test_pushing_what_is_not_there_fails(world: World, scope: Scope) -> None:
+    with pytest.raises(StepFailed):
+        world.engine.push(scope, f"127.0.0.1:9/{world.name}:never")
+
+
+def test_containers_are_found_by_all_their_labels(world: World) -> None:
+    (found,) = world.engine.containers({"devloop-test": world.name, "other": "x"})
+    assert found.name == f"{world.name}-box"
+    assert found.labels["devloop-test"] == world.name
+    assert world.engine.containers({"devloop-test": world.name, "other": "y"}) == ()
+
+
+def test_an_empty_value_asks_for_the_label_alone(world: World) -> None:
+    assert [box.name for box in world.engine.containers({"devloop-test": world.name, "other": ""})] == [
+        f"{world.name}-box"
+    ]
+
+
+def test_the_cli_is_told_how_to_reach_the_same_engine(world: World) -> None:
+    assert world.engine.environment()
