@@ -15,6 +15,7 @@ VERSION = 1
 
 StepName = Literal["build", "place", "render", "apply", "ready", "test"]
 StepState = Literal["started", "finished", "failed", "cancelled", "skipped"]
+UpdateState = Literal["started", "ready", "failed"]
 
 
 def _doc(text: str, **options: Any) -> Any:
@@ -53,7 +54,7 @@ class Update(Event):
     """What a person feels: from the first save until all that it changes is ready."""
 
     kind: ClassVar[str] = "update"
-    state: Literal["started", "ready", "failed"] = _doc("What became of it.")
+    state: UpdateState = _doc("What became of it.")
     changed: tuple[str, ...] = _doc("The files that changed, relative to the project, or why it runs.", default=())
     targets: tuple[str, ...] = _doc("The targets that it changes.", default=())
     duration_s: float | None = _doc("From the first save to its end.", default=None)

@@ -1,0 +1,143 @@
+"""Which inputs each target has now, and which targets a change on disk touches.
+
+Comes in: a way to list each target's inputs, and paths that changed. Goes out: digests, as a `Changed` for the loop. A changed file
+costs one file; a changed definition (a Dockerfile, a kustomization) lists its target again. It never builds or renders anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devloop.errors import StepFailed
+from devloop.loop.messages import Changed
+from devloop.products import Inputs
+from devloop.scope import Scope
+from devloop.store.digests import FileDigests, InputsDigest
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How to list a target's inputs. `root`: where they lie, watched even while listing fails. `values`: what decides besides them."""
+
+    list: Callable[[Scope], Inputs]
+    root: Path
+    values: str = ""
+
+
+@dataclass
+class _Tracked:
+    listing: Listing
+    inputs: InputsDigest | None = None
+    problem: StepFailed | None = None
+
+    @property
+    def digest(self) -> str:
+        content = f"problem:{self.problem}" if self.problem or self.inputs is None else self.inputs.value
+        return hashlib.sha256(f"{content}\0{self.listing.values}".encode()).hexdigest()
+
+    @property
+    def roots(self) -> frozenset[Path]:
+        known = self.inputs.inputs.roots if self.inputs else ()
+        definitions = self.inputs.inputs.definitions if self.inputs else ()
+        return frozenset((*known, *definitions, *([self.listing.root] if self.problem or not known else [])))
+
+
+class Tracker:
+    """The inputs of all targets. Safe from many threads; blocks while it reads or lists."""
+
+    def __init__(self, digests: FileDigests, base: Path) -> None:
+        self._digests = digests
+        self._base = base
+        self._lock = threading.RLock()
+        self._tracked: dict[str, _Tracked] = {}
+
+    def track(self, scope: Scope, listings: Mapping[str, Listing]) -> None:
+        """Lists the inputs of these targets and forgets all others. Raises: Cancelled."""
+        with self._lock:
+            self._tracked = {target: _Tracked(listing) for target, listing in listings.items()}
+            for tracked in self._tracked.values():
+                self._list(scope, tracked)
+
+    def digests(self) -> dict[str, str]:
+        """Target → digest of its inputs."""
+        with self._lock:
+            return {target: tracked.digest for target, tracked in self._tracked.items()}
+
+    def roots(self) -> frozenset[Path]:
+        """All that has to be watched."""
+        with self._lock:
+            return frozenset(root for tracked in self._tracked.values() for root in tracked.roots)
+
+    def problem(self, target: str) -> StepFailed | None:
+        """Why the target's inputs cannot be told, if so: the step that needs them fails with it."""
+        with self._lock:
+            tracked = self._tracked.get(target)
+            return tracked.problem if tracked else None
+
+    def changed(self, scope: Scope, paths: Iterable[Path]) -> Changed | None:
+        """Takes note of paths that may have changed; None when no target's inputs did."""
+        paths = sorted(paths)
+        with self._lock:
+            moved: dict[str, str] = {}
+            files: dict[Path, None] = {}
+            reasons: dict[str, str] = {}
+            for target, tracked in self._tracked.items():
+                before = tracked.digest
+                touched = self._refresh(scope, tracked, paths)
+                if tracked.digest != before:
+                    moved[target] = tracked.digest
+                    files |= dict.fromkeys(touched)
+                    reasons[target] = self._why(touched)
+            return Changed(moved, tuple(map(self._name, files)), reasons) if moved else None
+
+    def confirm(self, scope: Scope, target: str) -> Changed | None:
+        """Looks at the disk again, whatever was reported: None when the target's inputs are still what they were."""
+        with self._lock:
+            tracked = self._tracked.get(target)
+            if tracked is None:
+                return None
+            before = tracked.digest
+            self._list(scope, tracked)
+            if tracked.digest == before:
+                return None
+            return Changed({target: tracked.digest}, (), {target: "its inputs changed while they were read"})
+
+    def _list(self, scope: Scope, tracked: _Tracked) -> None:
+        try:
+            tracked.inputs = InputsDigest(self._digests, tracked.listing.list(scope))
+            tracked.problem = None
+        except StepFailed as exc:
+            tracked.problem = exc
+
+    def _refresh(self, scope: Scope, tracked: _Tracked, paths: list[Path]) -> list[Path]:
+        """Brings the target up to date; the paths that mattered to it."""
+        if tracked.problem or tracked.inputs is None:
+            near = [path for path in paths if any(path == root or root in path.parents for root in tracked.roots)]
+            if near:
+                self._list(scope, tracked)
+            return near
+        definitions = tracked.inputs.inputs.definitions
+        defining = [path for path in paths if any(path == each or path in each.parents for each in definitions)]
+        if defining:
+            self._list(scope, tracked)
+            return [
+                path for path in paths if path in defining or (tracked.inputs and tracked.inputs.inputs.matches(path))
+            ]
+        try:
+            return [path for path in paths if tracked.inputs.update(path)]
+        except StepFailed as exc:
+            tracked.problem = exc
+            return paths
+
+    def _why(self, touched: list[Path]) -> str:
+        if not touched:
+            return "its inputs changed"
+        more = f" and {len(touched) - 1} more" if len(touched) > 1 else ""
+        return f"{self._name(touched[0])}{more} changed"
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else path.as_posix()

@@ -1,0 +1,105 @@
+"""Which targets a change on disk touches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devloop import globs
+from devloop.errors import StepFailed
+from devloop.loop.track import Listing, Tracker
+from devloop.products import Inputs
+from devloop.scope import Scope
+from devloop.store.digests import FileDigests
+
+
+def listing(folder: Path, pattern: str, *, definition: str = "Definition", values: str = "") -> Listing:
+    def run(scope: Scope) -> Inputs:
+        if not (folder / definition).exists():
+            raise StepFailed(f"no {definition}", where=str(folder))
+        return Inputs(
+            base=folder,
+            files=globs.expand(folder, [pattern, definition]),
+            roots=(folder,),
+            matches=globs.matcher(folder, [pattern, definition]),
+            definitions=frozenset({folder / definition}),
+        )
+
+    return Listing(run, folder, values)
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> Tracker:
+    for name in ("api", "web"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "Definition").write_text("1")
+        (folder / "a.py").write_text("1")
+    tracker = Tracker(FileDigests(), tmp_path)
+    listings = {f"image/{name}": listing(tmp_path / name, "*.py") for name in ("api", "web")}
+    tracker.track(Scope(), listings)
+    return tracker
+
+
+def test_a_changed_file_moves_its_own_target_and_says_why(tracker: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "api/a.py").write_text("2")
+    changed = tracker.changed(Scope(), [tmp_path / "api/a.py"])
+    assert changed is not None
+    assert changed.inputs == {"image/api": tracker.digests()["image/api"]}
+    assert changed.files == ("api/a.py",)
+    assert changed.reasons == {"image/api": "api/a.py changed"}
+
+
+def test_a_save_of_equal_bytes_changes_nothing(tracker: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "api/a.py").write_text("1")
+    assert tracker.changed(Scope(), [tmp_path / "api/a.py"]) is None
+
+
+def test_a_new_file_and_its_end_count_but_only_where_they_match(tracker: Tracker, tmp_path: Path) -> None:
+    before = tracker.digests()
+    (tmp_path / "api/b.py").write_text("")
+    (tmp_path / "api/b.txt").write_text("")
+    changed = tracker.changed(Scope(), [tmp_path / "api/b.py", tmp_path / "api/b.txt"])
+    assert changed is not None
+    assert changed.files == ("api/b.py",)
+    (tmp_path / "api/b.py").unlink()
+    assert tracker.changed(Scope(), [tmp_path / "api/b.py"]) is not None
+    assert tracker.digests() == before
+
+
+def test_a_missing_definition_is_a_problem_until_it_is_back(tracker: Tracker, tmp_path: Path) -> None:
+    before = tracker.digests()
+    definition = tmp_path / "api/Definition"
+    definition.unlink()
+    assert tracker.changed(Scope(), [definition]) is not None
+    assert isinstance(tracker.problem("image/api"), StepFailed)
+    assert tmp_path / "api" in tracker.roots()
+    definition.write_text("1")
+    assert tracker.changed(Scope(), [definition]) is not None
+    assert tracker.problem("image/api") is None
+    assert tracker.digests() == before
+
+
+def test_a_removed_folder_takes_its_definition_with_it(tracker: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "api").rename(tmp_path / "gone")
+    assert tracker.changed(Scope(), [tmp_path / "api"]) is not None
+    assert tracker.problem("image/api") is not None
+
+
+def test_confirming_finds_what_was_never_reported(tracker: Tracker, tmp_path: Path) -> None:
+    assert tracker.confirm(Scope(), "image/api") is None
+    (tmp_path / "api/a.py").write_text("unseen")
+    changed = tracker.confirm(Scope(), "image/api")
+    assert changed is not None
+    assert changed.inputs == {"image/api": tracker.digests()["image/api"]}
+
+
+def test_other_values_make_another_digest(tmp_path: Path) -> None:
+    (tmp_path / "Definition").write_text("")
+    tracker = Tracker(FileDigests(), tmp_path)
+    digests = []
+    for values in ("a", "b"):
+        tracker.track(Scope(), {"image/api": listing(tmp_path, "*.py", values=values)})
+        digests.append(tracker.digests()["image/api"])
+    assert digests[0] != digests[1]
