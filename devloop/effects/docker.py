@@ -101,7 +101,7 @@ class DockerEngine:
         scope.check()
         api_version = self._ask("say its version", lambda client: client.api_version)
         path = f"/v{api_version}/images/get?{urlencode({'names': refs}, doseq=True)}"
-        if self._address.url.startswith("ssh:"):
+        if self._address.is_ssh:
             return self._save_by_ssh(scope, path)
         return self._save(scope, path, ", ".join(refs))
 
@@ -153,6 +153,7 @@ class DockerEngine:
         except APIError as exc:
             raise StepFailed(f"the Docker engine did not {what}: {exc.explanation or exc}") from exc
         except (RequestException, DockerException, OSError) as exc:
+            self.close()
             raise _unavailable(self._address.url, exc) from exc
 
     def _client(self) -> Any:
@@ -160,6 +161,9 @@ class DockerEngine:
             import docker
 
             address = self._address
+            if not address.is_ssh:
+                # docker-py never closes a socket that could not connect, and says less of why.
+                address.dial().close()
             client = docker.APIClient(
                 base_url=address.url, tls=address.tls or False, timeout=PROBE_S, use_ssh_client=True
             )
@@ -182,6 +186,8 @@ class DockerEngine:
                         raise StepFailed(f"the Docker engine did not save {names}: {_message(response.read())}")
                     while chunk := response.read(_CHUNK_BYTES):
                         yield chunk
+                    if response.length:
+                        raise http.client.IncompleteRead(b"", response.length)
             except (OSError, http.client.HTTPException) as exc:
                 scope.check()
                 raise Unavailable(f"the Docker engine broke off while saving {names}", hint="is it running?") from exc
@@ -214,6 +220,10 @@ class _Address:
     tls: Any
     variables: Mapping[str, str]
 
+    @property
+    def is_ssh(self) -> bool:
+        return self.url.startswith("ssh:")
+
     def dial(self) -> socket.socket:
         """A connection of one's own; its reads wait for ever. Raises: OSError."""
         from docker.utils import parse_host
@@ -240,11 +250,12 @@ def _find_address(environment: Mapping[str, str]) -> _Address:
     from docker import errors
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
-    from docker.utils import kwargs_from_env
+    from docker.utils import kwargs_from_env, parse_host
 
     try:
         if environment.get("DOCKER_HOST"):
             found = kwargs_from_env(environment)
+            parse_host(found["base_url"], False, tls="tls" in found)  # raises for one that makes no sense
             return _Address(
                 found["base_url"], found.get("tls"), {key: environment[key] for key in _VARIABLES if key in environment}
             )
