@@ -1,0 +1,99 @@
+"""The schema of the event stream: up to date, and true."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from devloop import events
+from devloop.event_schema import events_schema_text
+
+SCHEMA = Path(__file__).parent.parent / "schemas" / "events-v1.json"
+
+FULL: list[events.AnyEvent] = [
+    events.Step(
+        at_s=1.5,
+        update=3,
+        step="build",
+        target="image/shop/api",
+        state="failed",
+        reason="app.py changed",
+        duration_s=0.5,
+        result="shop/api:1",
+        note="a note",
+        error="exit code 1",
+        hint="mend it",
+        where="Dockerfile:1:1",
+        evidence=("a", "b"),
+    ),
+    events.Update(
+        update=3, state="ready", changed=("app.py",), targets=("image/shop/api",), duration_s=1.0, phases={"build": 1.0}
+    ),
+    events.Log(source="build", target="image/a", namespace="n", pod="p", container="c", line="x"),
+    events.Forward(
+        resource="deployment/api", port="80", local_port=8080, state="connected", address="::1", pod="p", error="e"
+    ),
+    events.Error(message="m", hint="h", where="w", evidence=("e",)),
+    events.Notice(message="m", hint="h", where="w"),
+    events.Session(
+        state="ended", command="run", project="p", context="c", namespace="n", exit_code=0, images={"a": "a:1"}
+    ),
+]
+BARE: list[events.AnyEvent] = [
+    events.Step(step="ready", target="deploy/api", state="skipped"),
+    events.Update(state="started"),
+    events.Log(line=""),
+    events.Forward(resource="service/a", port="http", local_port=80, state="closed"),
+    events.Error(message=""),
+    events.Notice(message=""),
+    events.Session(state="watching"),
+]
+
+
+def schema() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(events_schema_text())
+    return loaded
+
+
+def test_the_committed_schema_is_what_the_records_say() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == events_schema_text()
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("event", [*FULL, *BARE], ids=lambda event: event.kind)
+def test_events_are_valid_lines(event: events.AnyEvent) -> None:
+    jsonschema.Draft202012Validator(schema()).validate(json.loads(json.dumps(events.to_dict(event))))
+
+
+def test_every_kind_is_tried_with_every_field() -> None:
+    assert [type(event) for event in FULL] == [type(event) for event in BARE] == list(events.EVENT_TYPES)
+    for event in FULL:
+        assert set(events.to_dict(event)) == set(schema()["$defs"][event.kind]["properties"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"v": 2},
+        {"kind": "setp"},
+        {"state": "done"},
+        {"duration_s": "1"},
+        {"evidence": "a"},
+        {"target": None},
+    ],
+)
+def test_what_is_no_event_is_refused(wrong: dict[str, Any]) -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    line = events.to_dict(FULL[0]) | wrong
+    assert not validator.is_valid({key: value for key, value in line.items() if value is not None})
+
+
+def test_fields_of_later_versions_pass() -> None:
+    jsonschema.Draft202012Validator(schema()).validate(events.to_dict(FULL[0]) | {"new": 1})
