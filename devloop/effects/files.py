@@ -223,7 +223,7 @@ class _Settling:
     def ripe(self, now: float) -> set[str]:
         """Takes what may go out now."""
         ripe = {path for path, due in self._doubtful.items() if due <= now}
-        if self._certain and (self._due <= now or ripe):
+        if self._certain and self._due <= now:
             ripe |= self._certain
             self._certain = set()
         for path in ripe:

@@ -138,14 +138,12 @@ class Inotify:
         if not name:
             self._event_of_itself(watch, mask, folder, touched)
             return
-        if name == PRUNED and deep:
-            return
         path = os.path.join(folder, name)
         if not mask & _ISDIR:
             touched.append((path, _is_doubtful(path, mask)))
         elif mask & (_CREATE | _MOVED_TO):
             touched.append((path, False))
-            if deep:
+            if deep and name != PRUNED:
                 self._add_tree(path, True, touched)
         elif mask & (_DELETE | _MOVED_FROM):
             touched.append((path, True))
