@@ -1,0 +1,122 @@
+"""Plain manifests: YAML and JSON files, globs and folders.
+
+Comes in: the patterns of a unit. Goes out: its objects as the files say, each with `file:line`. A folder means the `.yaml`, `.yml`
+and `.json` files directly in it, as for `kubectl apply -f`; so does one that a wildcard meets, and `**` goes deeper. It neither fills
+in nor checks fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from devloop import globs
+from devloop.config import model
+from devloop.errors import Problem, StepFailed
+from devloop.products import Inputs, Manifest
+from devloop.render import documents, objects
+from devloop.render.files import listed, read, shown
+from devloop.scope import Scope
+from devloop.stages import Tools
+
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+_MAGIC = frozenset("*?[")
+
+
+class ManifestsRenderer:
+    """Renders units that name manifests."""
+
+    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:  # noqa: ARG002
+        """The files that the patterns name now, and whether a path would be one of them. Blocks on the disk."""
+        named = [_Pattern(base, pattern) for pattern in unit.manifests]
+        files = {path for each in named for path in each.files()}
+        return listed(
+            base,
+            files,
+            roots=globs.roots(base, unit.manifests),
+            matches=lambda path: any(each.names(path) for each in named),
+            values=(("manifests", "\n".join(unit.manifests)),),
+        )
+
+    def render(
+        self,
+        scope: Scope,  # noqa: ARG002
+        unit: model.Unit,
+        base: Path,
+        namespace: str,  # noqa: ARG002
+        tools: Tools,  # noqa: ARG002
+    ) -> tuple[Manifest, ...]:
+        """Reads the files. Blocks on the disk. Raises: StepFailed with every problem, the first one's place as `where`."""
+        files: dict[Path, None] = {}
+        for pattern in unit.manifests:
+            found = _Pattern(base, pattern).files()
+            if not found:
+                raise StepFailed(
+                    f"no file matches `{pattern}`",
+                    where=f"deploy/{unit.name}",
+                    hint="paths are relative to the folder of the configuration",
+                )
+            files |= dict.fromkeys(found)
+        manifests: list[Manifest] = []
+        problems: list[Problem] = []
+        for path in files:
+            name = shown(path, base)
+            parsed, wrong = documents.parse(read(path, name), name)
+            found_here, wrong_here = objects.manifests(parsed, name)
+            manifests += found_here
+            problems += sorted([*wrong, *wrong_here], key=lambda each: each.line)
+        return objects.checked(manifests, problems)
+
+
+def to_yaml(found: Iterable[dict[str, Any]]) -> str:
+    """The objects as one YAML stream, fields in the order that people write them in."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Writes text of many lines as a block, and no aliases."""
+
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+            return True
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    return "".join(
+        "---\n" + yaml.dump(each, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000) for each in found
+    )
+
+
+class _Pattern:
+    """One entry of `manifests`."""
+
+    def __init__(self, base: Path, pattern: str) -> None:
+        self._base = base
+        self._pattern = pattern
+        self._matches = globs.matcher(base, (pattern,))
+        self._is_plain = not _MAGIC & set(pattern)
+        self._path = next(iter(globs.roots(base, (pattern,))))
+        # How many parts a path has that the pattern itself names; unknown with `**`, which names any depth.
+        parts = [part for part in pattern.split("/") if part]
+        is_deep = "**" in parts
+        self._depth = None if is_deep else len(self._path.parts) + _wildcard_parts(pattern)
+
+    def files(self) -> list[Path]:
+        """Those that exist, sorted."""
+        return [path for path in globs.expand(self._base, (self._pattern,)) if self.names(path)]
+
+    def names(self, path: Path) -> bool:
+        """Whether the path, if it is a file, is one that the pattern names. Looks at no disk."""
+        if self._is_plain and path == self._path:
+            return True
+        if path.suffix not in _SUFFIXES or not self._matches(path):
+            return False
+        return self._depth is None or len(path.parts) <= self._depth + 1
+
+
+def _wildcard_parts(pattern: str) -> int:
+    """How many parts of the pattern follow the first with a wildcard, that one included."""
+    parts = [part for part in pattern.split("/") if part and part != "."]
+    first = next((index for index, part in enumerate(parts) if _MAGIC & set(part)), len(parts))
+    return len(parts) - first
