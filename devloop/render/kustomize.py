@@ -1,0 +1,126 @@
+"""Manifests from `kustomize build`.
+
+Comes in: a folder with a kustomization. Goes out: what kustomize (or the one inside kubectl) prints for it; an object's source is the
+resource file that holds it under the same name, else the kustomization. It changes no file, and reaches the network only where the
+kustomization names something remote.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from devloop.config import model
+from devloop.errors import StepFailed, UsageError
+from devloop.products import Inputs, Manifest
+from devloop.render import documents, objects
+from devloop.render.documents import Document
+from devloop.render.files import listed, program_value, read, shown
+from devloop.render.kustomization import NAMES, Closure, closure
+from devloop.scope import Scope
+from devloop.stages import Tools
+
+_NOISE = re.compile(r"^(?:Error|error): ")
+_KLOG = re.compile(r"^E\d{4} .* err=\"(?P<told>.*)\"$")  # how kubectl says it where it was built to log
+_HINTS = (
+    ("unable to find one of 'kustomization.yaml'", "`kustomize.path` is a folder with a kustomization.yaml"),
+    (
+        "is not in or below",
+        "kustomize reads files only below the kustomization's folder; make what lies elsewhere a base",
+    ),
+    ("must specify --enable-helm", "install kustomize itself and helm; the one in kubectl inflates no charts here"),
+    ("no such file or directory", "the paths in a kustomization are relative to its own folder"),
+)
+
+
+class KustomizeRenderer:
+    """Renders units that name a kustomization."""
+
+    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:  # noqa: ARG002
+        """The kustomization and all it is built on. Blocks on the disk."""
+        found = closure(_folder(unit, base))
+        below = {path for tree in found.trees for path in tree.rglob("*")}
+        return listed(
+            base,
+            {*found.files, *found.definitions, *below},
+            roots={*found.files, *found.trees, *found.definitions},
+            matches=found.holds,
+            definitions=found.definitions,
+            values=(
+                ("kustomize", program_value(tools.processes.find("kustomize") or tools.processes.find("kubectl"))),
+            ),
+        )
+
+    def render(
+        self,
+        scope: Scope,
+        unit: model.Unit,
+        base: Path,
+        namespace: str,  # noqa: ARG002
+        tools: Tools,
+    ) -> tuple[Manifest, ...]:
+        """Runs kustomize. Blocks; cancelled by the scope. Raises: StepFailed with kustomize's message; UsageError without a
+        kustomize.
+        """
+        folder = _folder(unit, base)
+        found = closure(folder)
+        name = shown(found.main or folder / NAMES[0], base)
+        if not folder.is_dir():
+            raise StepFailed(
+                f"no folder {shown(folder, base)}", where=f"deploy/{unit.name}", hint="`kustomize.path` names it"
+            )
+        completed = tools.processes.run(scope, [*_command(found, tools), str(folder)], cwd=base, check=False)
+        if completed.code:
+            raise _failure(completed.tail, completed.code, name, folder, base)
+        parsed, wrong = documents.parse(completed.stdout, name)
+        manifests, wrong_objects = objects.manifests(parsed, name, _sources(found, base, name))
+        return objects.checked(manifests, [*wrong, *wrong_objects])
+
+
+def _folder(unit: model.Unit, base: Path) -> Path:
+    if unit.kustomize is None:
+        raise TypeError(f"unit {unit.name} names no kustomization")
+    return Path(os.path.normpath(base / unit.kustomize.path))
+
+
+def _command(found: Closure, tools: Tools) -> list[str]:
+    if tools.processes.find("kustomize"):
+        charts = ["--enable-helm", "--helm-command", "helm"] if found.has_charts else []
+        return ["kustomize", "build", *charts]
+    if tools.processes.find("kubectl"):
+        return ["kubectl", "kustomize", *(["--enable-helm"] if found.has_charts else [])]
+    raise UsageError(
+        "neither kustomize nor kubectl is installed",
+        hint="install one: https://kubectl.docs.kubernetes.io/installation/kustomize/",
+    )
+
+
+def _failure(tail: tuple[str, ...], code: int, name: str, folder: Path, base: Path) -> StepFailed:
+    """kustomize's own words, with paths as people know them."""
+    lines = [_KLOG.sub(r"Error: \g<told>", line).replace(f"{base}/", "") for line in tail if line.strip()]
+    told = next((line for line in reversed(lines) if _NOISE.match(line)), lines[-1] if lines else f"exit code {code}")
+    message = _NOISE.sub("", told)
+    hint = next((hint for text, hint in _HINTS if text in message), None)
+    evidence = tuple(line for line in lines if line != told)
+    return StepFailed(f"kustomize build {shown(folder, base)}: {message}", where=name, hint=hint, evidence=evidence)
+
+
+def _sources(found: Closure, base: Path, name: str) -> Callable[[Document], str]:
+    """Where an object that kustomize printed is written down, as far as its kind and name tell."""
+    places: dict[tuple[str, str], set[str]] = {}
+    for path in sorted(found.resources):
+        if path.is_file():
+            parsed, _ = documents.parse(read(path, path.name), shown(path, base))
+            for each in objects.manifests(parsed, shown(path, base))[0]:
+                places.setdefault((each.object["kind"], each.object["metadata"]["name"]), set()).add(each.source)
+
+    def source(document: Document) -> str:
+        printed, _ = objects.manifests([document], name)
+        if len(printed) != 1:
+            return name
+        known = places.get((printed[0].object["kind"], printed[0].object["metadata"]["name"]), set())
+        return next(iter(known)) if len(known) == 1 else name
+
+    return source
