@@ -1,0 +1,115 @@
+"""Images in manifests: which artifacts they use, and the refs that were built put in their place.
+
+Comes in: rendered manifests and artifact names. Goes out: new manifests; what came in is never changed. An image is an artifact's when
+their names are the same but for `docker.io/`, `library/` and a tag; with a digest it is what somebody else pinned. Containers are
+found wherever an object holds a list of them, whatever its kind. Pure.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from devloop.products import Manifest
+
+_LISTS = frozenset({"containers", "initContainers", "ephemeralContainers"})
+_SINGLES = frozenset({"container", "script"})  # Argo's templates
+# These hold text or schemas, never containers of their own.
+_OPAQUE_KINDS = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition"})
+
+
+@dataclass(frozen=True)
+class Filled:
+    """`manifests`: ready to apply. `held`: those that name an artifact which has no ref yet, with that artifact's name.
+    `warnings`: what had to be changed besides, in words.
+    """
+
+    manifests: tuple[Manifest, ...]
+    held: tuple[tuple[Manifest, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def used(manifests: Iterable[Manifest], artifacts: Collection[str]) -> frozenset[str]:
+    """The artifacts whose images the manifests name."""
+    known = _by_name(artifacts)
+    return frozenset(known[name] for each in manifests for name, _ in _named(each.object) if name in known)
+
+
+def fill(manifests: Iterable[Manifest], refs: Mapping[str, str], artifacts: Collection[str]) -> Filled:
+    """Puts `refs` (artifact → ref) where the manifests name artifacts, and lets nodes use images that they have already.
+
+    `imagePullPolicy: Always` would have the kubelet ask a registry for an image that may be nowhere but on the node; since a ref is
+    unique to its content, `IfNotPresent` runs the same.
+    """
+    known = _by_name(artifacts)
+    filled: list[Manifest] = []
+    held: list[tuple[Manifest, str]] = []
+    warnings: list[str] = []
+    for each in manifests:
+        mine = [known[name] for name, _ in _named(each.object) if name in known]
+        missing = next((artifact for artifact in mine if artifact not in refs), None)
+        if missing is not None:
+            held.append((each, missing))
+        elif not mine:
+            filled.append(each)
+        else:
+            changed = Manifest(copy.deepcopy(each.object), each.source)
+            for name, container in _named(changed.object):
+                if name in known:
+                    container["image"] = refs[known[name]]
+                    warnings += _never_pull(container, changed)
+            filled.append(changed)
+    return Filled(tuple(filled), tuple(held), tuple(warnings))
+
+
+def normal(image: str) -> str | None:
+    """The image's name without what goes without saying and without its tag; None when it has a digest."""
+    name, _, digest = image.strip().partition("@")
+    if digest:
+        return None
+    head, slash, last = name.rpartition("/")
+    name = head + slash + last.partition(":")[0]
+    for implied in ("index.docker.io/", "docker.io/", "library/"):
+        name = name.removeprefix(implied)
+    return name
+
+
+def _by_name(artifacts: Collection[str]) -> dict[str, str]:
+    return {name: artifact for artifact in artifacts if (name := normal(artifact))}
+
+
+def _named(obj: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each container with an image, and the image's normal name."""
+    if obj.get("kind") in _OPAQUE_KINDS:
+        return
+    for container in _containers(obj):
+        image = container.get("image")
+        name = normal(image) if isinstance(image, str) else None
+        if name:
+            yield name, container
+
+
+def _containers(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _containers(each)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            if key in _LISTS and isinstance(each, list):
+                yield from (item for item in each if isinstance(item, dict))
+            elif key in _SINGLES and isinstance(each, dict) and "image" in each:
+                yield each
+            yield from _containers(each)
+
+
+def _never_pull(container: dict[str, Any], manifest: Manifest) -> list[str]:
+    if container.get("imagePullPolicy") != "Always":
+        return []
+    container["imagePullPolicy"] = "IfNotPresent"
+    name = f"{manifest.object['kind'].lower()}/{manifest.object['metadata']['name']}"
+    return [
+        f"{manifest.source}: {name}: imagePullPolicy of container {container.get('name', '')} is set to IfNotPresent: "
+        f"{container['image']} is unique to its content and may be in no registry"
+    ]
