@@ -115,6 +115,16 @@ def waiting(pod: Object) -> str:
     return ""
 
 
+def unproven(pod: Object) -> list[tuple[str, str]]:
+    """Container ids, and when they started (RFC 3339), of those that count as ready just because they run: they have no probe."""
+    found = []
+    for status, spec, is_init in _containers(pod):
+        started_at = status.get("state", {}).get("running", {}).get("startedAt")
+        if started_at and not is_init and not spec.get("readinessProbe") and not spec.get("startupProbe"):
+            found.append((str(status.get("containerID", "")), str(started_at)))
+    return found
+
+
 def unready(pod: Object) -> str:
     """The first container that runs or ran, and keeps the pod from being ready; "" when there is none."""
     for status, _, is_init in _containers(pod):

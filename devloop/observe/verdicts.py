@@ -54,6 +54,23 @@ def is_workload(live: Object) -> bool:
     return (live.get("apiVersion", "").partition("/")[0], live.get("kind", "")) in _VERDICTS
 
 
+def pods_of_revision(live: Object, around: Around) -> list[Object]:
+    """The pods made from the workload's present template; none while it cannot be told which those are."""
+    mine = [pod for pod in around.pods if belongs(pod, live)]
+    match live["kind"]:
+        case "Deployment":
+            current = _newest_hash(live, around.owned)
+            return [pod for pod in mine if current and _label(pod, "pod-template-hash") == current]
+        case "StatefulSet":
+            current = live.get("status", {}).get("updateRevision", "")
+            return [pod for pod in mine if current and _label(pod, "controller-revision-hash") == current]
+        case "DaemonSet":
+            current = live["metadata"].get("annotations", {}).get("deprecated.daemonset.template.generation", "")
+            return [pod for pod in mine if not current or _label(pod, "pod-template-generation") == current]
+        case _:
+            return mine
+
+
 def _deployment(live: Object, around: Around) -> Verdict:
     spec, status = live["spec"], live.get("status", {})
     if not _is_observed(live):
@@ -62,12 +79,7 @@ def _deployment(live: Object, around: Around) -> Verdict:
     total, available = status.get("replicas", 0), status.get("availableReplicas", 0)
     if updated >= wanted and total <= updated and available >= updated:
         return Verdict("ready", _count(available), pods_ready=available)
-    current = _newest_hash(live, around.owned)
-    mine = [
-        pod
-        for pod in around.pods
-        if current and pod["metadata"].get("labels", {}).get("pod-template-hash") == current and belongs(pod, live)
-    ]
+    mine = pods_of_revision(live, around)
     if updated < wanted:
         message = f"{updated} of {wanted} pods updated"
     elif total > updated:
@@ -96,7 +108,7 @@ def _stateful_set(live: Object, around: Around) -> Verdict:
     if available >= wanted and is_updated:
         return Verdict("ready", _count(available), pods_ready=available)
     mine = [pod for pod in around.pods if belongs(pod, live)]
-    fresh = [pod for pod in mine if _revision(pod) == updating]
+    fresh = pods_of_revision(live, around)
     found = _pods_failed(fresh, around) or _creation_failed(live, around)
     if found:
         return found
@@ -129,13 +141,7 @@ def _daemon_set(live: Object, around: Around) -> Verdict:
     updated = status.get("updatedNumberScheduled", 0) if is_rolling else wanted
     if updated >= wanted and available >= wanted:
         return Verdict("ready", _count(available), pods_ready=available)
-    generation = live["metadata"].get("annotations", {}).get("deprecated.daemonset.template.generation")
-    mine = [
-        pod
-        for pod in around.pods
-        if belongs(pod, live)
-        and (generation is None or pod["metadata"].get("labels", {}).get("pod-template-generation") == generation)
-    ]
+    mine = pods_of_revision(live, around)
     message = f"{updated} of {wanted} pods updated" if updated < wanted else f"{available} of {wanted} pods available"
     return _pods_failed(mine, around) or _creation_failed(live, around) or _waiting(message, mine)
 
@@ -220,7 +226,7 @@ def _newest_hash(live: Object, replica_sets: Iterable[Object]) -> str:
     for each in replica_sets:
         is_mine = controller(each).get("uid") == live["metadata"].get("uid")
         if is_mine and revision and each["metadata"].get("annotations", {}).get(key) == revision:
-            return str(each["metadata"].get("labels", {}).get("pod-template-hash", ""))
+            return _label(each, "pod-template-hash")
     return ""
 
 
@@ -299,9 +305,9 @@ def _has(obj: Object, kind: str) -> bool:
     return _condition(obj, kind).get("status") == "True"
 
 
-def _revision(pod: Object) -> str | None:
-    labels: Mapping[str, str] = pod["metadata"].get("labels", {})
-    return labels.get("controller-revision-hash")
+def _label(obj: Object, key: str) -> str:
+    labels: Mapping[str, str] = obj["metadata"].get("labels") or {}
+    return labels.get(key, "")
 
 
 def _newest_first(pods: Iterable[Object]) -> list[Object]:
