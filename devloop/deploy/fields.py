@@ -7,6 +7,8 @@ changes nothing (server-side apply of the same values), so values that the serve
 from __future__ import annotations
 
 import json
+import re
+from decimal import Decimal
 from typing import Any
 
 from devloop.products import Object
@@ -15,6 +17,17 @@ MANAGER = "devloop"
 # What others rightly set after us: autoscalers and `kubectl scale`, and whoever injects certificates.
 _FOR_OTHERS = frozenset({("spec", "replicas")})
 _INJECTED = frozenset({"caBundle"})
+# Below these are quantities: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITIES = frozenset(
+    {"requests", "limits", "hard", "capacity", "overhead", "sizeLimit", "default", "defaultRequest"}
+)
+_QUANTITY = re.compile(r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?P<unit>[KMGTPE]i|[numkMGTPE]|)")
+_UNITS = {
+    **{
+        unit: Decimal(1000) ** power for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)
+    },
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
+}
 
 
 def is_drifted(sent: Object, live: Object) -> bool:
@@ -27,6 +40,14 @@ def is_drifted(sent: Object, live: Object) -> bool:
         not _holds((live["metadata"]).get(name), sent["metadata"].get(name), ("metadata", name))
         for name in ("labels", "annotations")
     )
+
+
+def is_other(before: Object, after: Object) -> bool:
+    """Whether a write in between changed the object, whatever controllers did to its status meanwhile."""
+    one, other = before["metadata"], after["metadata"]
+    # Of kinds that count generations, the resourceVersion also moves with the status; the generation does not with the labels.
+    names = ("uid", "labels", "annotations", "generation" if "generation" in other else "resourceVersion")
+    return any(one.get(name) != other.get(name) for name in names)
 
 
 def _holds(live: Any, sent: Any, path: tuple[str, ...]) -> bool:
@@ -44,7 +65,19 @@ def _holds(live: Any, sent: Any, path: tuple[str, ...]) -> bool:
         return bool(live == sent or (live is None and not sent))
     if live is None:
         return not sent  # the server leaves zero values out
-    return bool(live == sent) or (isinstance(sent, int | float) and isinstance(live, str) and str(sent) == live)
+    if live == sent:
+        return True
+    if not isinstance(live, str):
+        return False
+    return str(sent) == live or (not _QUANTITIES.isdisjoint(path) and _quantity(str(sent)) == _quantity(live))
+
+
+def _quantity(text: str) -> Decimal | str:
+    """The value of a quantity (`500m`, `1Gi`), which the server writes in its own way; the text itself when it is none."""
+    found = _QUANTITY.fullmatch(text)
+    if not found:
+        return text
+    return Decimal(found["number"]) * _UNITS[found["unit"]]
 
 
 def owned(live: Object) -> Object | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from devloop.deploy.fields import is_drifted, owned
+from devloop.deploy.fields import is_drifted, is_other, owned
 
 
 def thing(**more: Any) -> dict[str, Any]:
@@ -27,6 +27,10 @@ def thing(**more: Any) -> dict[str, Any]:
             {"spec": {"containers": [{"name": "sidecar"}, {"name": "x", "image": "i", "imagePullPolicy": "Always"}]}},
         ),
         ({"args": ["a", "b"]}, {"args": ["a", "b"]}),
+        (
+            {"limits": {"cpu": "1000m", "memory": "0.5Gi", "x": 2}},
+            {"limits": {"cpu": "1", "memory": "512Mi", "x": "2"}},
+        ),
     ],
 )
 def test_defaults_and_additions_of_others_are_no_drift(sent: dict[str, Any], live: dict[str, Any]) -> None:
@@ -43,6 +47,9 @@ def test_defaults_and_additions_of_others_are_no_drift(sent: dict[str, Any], liv
             {"spec": {"containers": [{"name": "x", "image": "j"}]}},
         ),
         ({"args": ["a"]}, {"args": ["a", "b"]}),
+        ({"data": {"a": "1000m"}}, {"data": {"a": "1"}}),
+        ({"limits": {"cpu": "1000m"}}, {"limits": {"cpu": "2"}}),
+        ({"limits": {"cpu": "much"}}, {"limits": {"cpu": "2"}}),
         ({"spec": {"a": {"b": 1}}}, {"spec": {"a": "text"}}),
     ],
 )
@@ -54,6 +61,21 @@ def test_a_label_that_was_taken_off_is_drift() -> None:
     sent = thing(metadata={"name": "a", "labels": {"x": "1"}})
     assert is_drifted(sent, thing())
     assert not is_drifted(sent, thing(metadata={"name": "a", "labels": {"x": "1", "y": "2"}, "uid": "u"}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "differs"),
+    [
+        ({"generation": 1, "resourceVersion": "1"}, {"generation": 1, "resourceVersion": "2"}, False),
+        ({"generation": 1, "resourceVersion": "1"}, {"generation": 2, "resourceVersion": "2"}, True),
+        ({"generation": 1, "labels": {"a": "1"}}, {"generation": 1, "labels": {"a": "2"}}, True),
+        ({"resourceVersion": "1"}, {"resourceVersion": "2"}, True),
+        ({"resourceVersion": "1"}, {"resourceVersion": "1"}, False),
+        ({"generation": 1, "uid": "a"}, {"generation": 1, "uid": "b"}, True),
+    ],
+)
+def test_a_new_status_is_no_change_of_ours(before: dict[str, Any], after: dict[str, Any], differs: bool) -> None:
+    assert is_other(thing(metadata=before), thing(metadata=after)) is differs
 
 
 def test_what_we_own_is_cut_out() -> None:
