@@ -1,0 +1,176 @@
+"""The door to one Kubernetes API server: `stages.Cluster` for real.
+
+Comes in: plain objects and references. Goes out: plain objects, watches, logs, connections. kubectl is never started. It neither
+caches objects nor decides what to write.
+"""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+from devloop.effects import kube_http, kube_stream, kube_watch, kubeconfig
+from devloop.products import Object, ObjectRef
+from devloop.scope import Scope
+from devloop.stages import ApiRefusal, PortStream, Resource, WatchEvent
+
+MANAGER = "devloop"
+WRITE_S = 60.0  # admission webhooks may take up to 30 s each
+
+
+def connect(
+    context: str | None, namespace: str | None, *, on_warning: Callable[[str], None] = lambda _text: None
+) -> KubeCluster:
+    """The cluster of a context (None: the current one), with `namespace` (None: the context's) as the default one.
+
+    Asks no server anything. `on_warning` gets what the API server warns of, in any thread. Raises: UsageError.
+    """
+    return KubeCluster(kubeconfig.load(context, namespace), on_warning)
+
+
+class KubeCluster:
+    """See stages.Cluster for what each method does."""
+
+    def __init__(self, settings: kubeconfig.Settings, on_warning: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._http = kube_http.Http(settings, on_warning)
+        self.context = settings.context
+        self.namespace = settings.namespace
+        self.server = self._http.server
+        self._lock = threading.Lock()
+        self._resources: dict[tuple[str, str], Resource] = {}
+
+    def version(self, scope: Scope) -> str:
+        """The server's version, `v1.36.3`."""
+        scope.check()
+        version: str = self._http.json("GET", "/version")["gitVersion"]
+        return version
+
+    def resource(self, scope: Scope, api_version: str, kind: str) -> Resource | None:
+        scope.check()
+        with self._lock:
+            known = self._resources.get((api_version, kind))
+        if known:
+            return known
+        try:
+            answer = self._http.json("GET", _root(api_version))
+        except ApiRefusal as exc:
+            if exc.code == 404:
+                return None
+            raise
+        found = {
+            (api_version, each["kind"]): Resource(api_version, each["kind"], each["name"], each["namespaced"])
+            for each in answer["resources"]
+            if "/" not in each["name"]
+        }
+        with self._lock:
+            self._resources |= found
+        return found.get((api_version, kind))
+
+    def get(self, scope: Scope, ref: ObjectRef) -> Object | None:
+        scope.check()
+        path = self._object_path(scope, ref)
+        if path is None:
+            return None
+        try:
+            live: Object = self._http.json("GET", path)
+            return live
+        except ApiRefusal as exc:
+            if exc.code == 404:
+                return None
+            raise
+
+    def list(
+        self, scope: Scope, api_version: str, kind: str, *, namespace: str = "", labels: str = "", fields: str = ""
+    ) -> builtins.list[Object]:
+        path = self._collection_path(scope, api_version, kind, namespace)
+        items, _ = kube_watch.list_all(self._http, path, _selectors(labels, fields))
+        return [{"apiVersion": api_version, "kind": kind, **each} for each in items]
+
+    def apply(self, scope: Scope, obj: Object, *, is_dry_run: bool = False) -> Object:
+        metadata = obj["metadata"]
+        ref = ObjectRef(obj["apiVersion"], obj["kind"], metadata.get("namespace") or "", metadata["name"])
+        path = self._object_path(scope, ref)
+        if path is None:
+            raise ApiRefusal(404, "NotFound", f"no matches for kind {ref.kind} in version {ref.api_version}")
+        query = {"fieldManager": MANAGER, "force": "true", "fieldValidation": "Warn"}
+        if is_dry_run:
+            query["dryRun"] = "All"
+        live: Object = self._http.json("PATCH", path, query, obj, "application/apply-patch+yaml", read_s=WRITE_S)
+        return live
+
+    def delete(self, scope: Scope, ref: ObjectRef, *, uid: str | None = None) -> bool:
+        path = self._object_path(scope, ref)
+        if path is None:
+            return False
+        body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        try:
+            self._http.json("DELETE", path, body=body, read_s=WRITE_S)
+            return True
+        except ApiRefusal as exc:
+            if exc.code == 404 or (exc.code == 409 and uid):
+                return False
+            raise
+
+    def watch(
+        self, scope: Scope, api_version: str, kind: str, *, namespace: str = "", labels: str = "", fields: str = ""
+    ) -> Iterator[WatchEvent]:
+        path = self._collection_path(scope, api_version, kind, namespace)
+        identity = {"apiVersion": api_version, "kind": kind}
+        return kube_watch.watch(scope, self._http, path, _selectors(labels, fields), identity)
+
+    def logs(
+        self,
+        scope: Scope,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool = False,
+        previous: bool = False,
+        since: str = "",
+        tail_lines: int | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[bytes]:
+        query = {"container": container}
+        query |= {
+            name: "true"
+            for name, value in (("follow", follow), ("previous", previous), ("timestamps", timestamps))
+            if value
+        }
+        query |= {"sinceTime": since} if since else {}
+        query |= {"tailLines": str(tail_lines)} if tail_lines is not None else {}
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        # A quiet container's log is silent for as long as it likes; a dead peer shows by TCP keep-alive.
+        with self._http.stream(scope, path, query, read_s=None if follow else kube_http.READ_S) as chunks:
+            yield from chunks
+
+    def connect(self, scope: Scope, namespace: str, pod: str, port: int) -> PortStream:
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward"
+        return kube_stream.open_port(scope, self._settings, self._http, path, port)
+
+    def _object_path(self, scope: Scope, ref: ObjectRef) -> str | None:
+        resource = self.resource(scope, ref.api_version, ref.kind)
+        if resource is None:
+            return None
+        space = f"/namespaces/{quote(ref.namespace or self.namespace)}" if resource.is_namespaced else ""
+        return f"{_root(ref.api_version)}{space}/{resource.plural}/{quote(ref.name)}"
+
+    def _collection_path(self, scope: Scope, api_version: str, kind: str, namespace: str) -> str:
+        resource = self.resource(scope, api_version, kind)
+        if resource is None:
+            raise ApiRefusal(404, "NotFound", f"no matches for kind {kind} in version {api_version}")
+        space = f"/namespaces/{quote(namespace)}" if resource.is_namespaced and namespace else ""
+        return f"{_root(api_version)}{space}/{resource.plural}"
+
+
+def _root(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _selectors(labels: str, fields: str) -> dict[str, str]:
+    return {name: value for name, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}

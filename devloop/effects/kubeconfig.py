@@ -1,0 +1,89 @@
+"""Which API server, as whom: kubeconfig, credential plug-ins and proxies, read by the `kubernetes` package.
+
+Comes in: a context's name. Goes out: `Settings` with the package's own Configuration. It asks no server anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devloop.errors import UsageError
+
+# A peer that vanished (sleep, VPN, a killed machine) shows within half a minute, also on a quiet watch.
+_KEEP_ALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+_SOCKET_OPTIONS = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _KEEP_ALIVE if hasattr(socket, name)),
+]
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to reach one API server. `configuration` is a kubernetes.client.Configuration."""
+
+    configuration: Any
+    context: str
+    namespace: str
+
+
+def load(context: str | None, namespace: str | None) -> Settings:
+    """The settings of a context; of the current one when None. Inside a pod without kubeconfig, its service account's.
+
+    May run a credential plug-in, and blocks for it. Raises: UsageError naming the files looked at and the contexts in them.
+    """
+    from kubernetes import client
+    from kubernetes import config as package
+
+    config: Any = package  # ships without types
+    configuration = client.Configuration()
+    configuration.connection_pool_maxsize = 64  # every watch and every followed log keeps one
+    configuration.socket_options = _SOCKET_OPTIONS
+    try:
+        contexts, current = config.list_kube_config_contexts()
+    except config.ConfigException as exc:
+        if context is None and SERVICE_ACCOUNT.exists():
+            config.load_incluster_config(client_configuration=configuration)
+            mounted = (SERVICE_ACCOUNT / "namespace").read_text().strip()
+            return Settings(configuration, "in-cluster", namespace or mounted)
+        raise UsageError(
+            f"there is no usable kubeconfig: {_sentence(exc)}",
+            where=_files(),
+            hint="start a cluster (kind create cluster), or point KUBECONFIG at its file",
+        ) from exc
+    names = [each["name"] for each in contexts]
+    chosen = next((each for each in contexts if each["name"] == context), None) if context else current
+    if chosen is None:
+        raise _no_context(context, names)
+    try:
+        config.load_kube_config(context=chosen["name"], client_configuration=configuration)
+    except (config.ConfigException, OSError) as exc:
+        raise UsageError(f"context {chosen['name']} cannot be used: {_sentence(exc)}", where=_files()) from exc
+    return Settings(configuration, chosen["name"], namespace or chosen["context"].get("namespace") or "default")
+
+
+def _no_context(context: str | None, names: list[str]) -> UsageError:
+    known = f"there are: {', '.join(sorted(names))}" if names else "the file has none"
+    if context is None:
+        return UsageError(
+            f"kubeconfig has no current context; {known}",
+            where=_files(),
+            hint="give --context, or kubectl config use-context",
+        )
+    close = difflib.get_close_matches(context, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else "kubectl config get-contexts lists them"
+    return UsageError(f"there is no context {context} in kubeconfig; {known}", where=_files(), hint=hint)
+
+
+def _files() -> str:
+    return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+
+
+def _sentence(exc: Exception) -> str:
+    return " ".join(str(exc).split()).rstrip(".")
