@@ -145,7 +145,11 @@ unmount_leftovers() {
 
 node_image() {
   node_image_tag=devloop-testbed/node:$(digest "$here"/node/* "$bin/hyperkube" "$home/node-bin/containerd" "$bin/coredns")
-  [ -n "$(image_id "$node_image_tag")" ] || step "image node" make_node_image
+  if [ -n "$(image_id "$node_image_tag")" ]; then return; fi
+  step "image node" make_node_image
+  local stamp old_tag; stamp=$(image_stamp node)
+  if read -r _ _ old_tag 2> /dev/null < "$stamp"; then docker rmi "$old_tag" > /dev/null 2>&1 || true; fi   # stays while a node uses it
+  echo "- $(image_id "$node_image_tag") $node_image_tag" > "$stamp"
 }
 make_node_image() {
   local dir

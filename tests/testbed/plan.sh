@@ -25,7 +25,7 @@ want_tool() { # as `once`
   is_made "$1" "$3" && return
   tool=${tool%/v[0-9]}; tools+=("${tool##*/}"); seconds=$((seconds + $2))
 }
-want_image() { # as `image`; the engine may not run yet, so the stamp stands for the image
-  [ -f "$(image_stamp "$1")" ] && return
+want_image() { # as `image`; the engine may not run yet, so a stamp stands for the image
+  if [ -f "$(image_stamp "$1")" ] || image_id "$1" > /dev/null; then return; fi
   images+=("$1"); seconds=$((seconds + $2))
 }
