@@ -61,6 +61,11 @@ def parse(text: str, file: str) -> tuple[list[Document], list[Problem]]:
     return documents, problems
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether kubectl takes this for text though it has no quotes, as far as PyYAML does not know it."""
+    return isinstance(_number(text), str) and text.lower() not in ("y", "n")
+
+
 def _chunks(text: str) -> Iterator[tuple[str, int]]:
     """The text of each document, with its `---`, and its first line."""
     starts = [0, *(found.start() for found in _SEPARATOR.finditer(text) if found.start())]

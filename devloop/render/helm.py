@@ -36,7 +36,7 @@ _NOISE = re.compile(r"^Error: ")
 class HelmRenderer:
     """Renders units that name a chart."""
 
-    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:  # noqa: ARG002
+    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
         """The chart's files, without what its .helmignore leaves out, and the values files. Blocks on the disk."""
         spec = _spec(unit)
         chart = _chart(unit, base)

@@ -30,7 +30,6 @@ _HINTS = (
         "is not in or below",
         "kustomize reads files only below the kustomization's folder; make what lies elsewhere a base",
     ),
-    ("must specify --enable-helm", "install kustomize itself and helm; the one in kubectl inflates no charts here"),
     ("no such file or directory", "the paths in a kustomization are relative to its own folder"),
 )
 
@@ -38,7 +37,7 @@ _HINTS = (
 class KustomizeRenderer:
     """Renders units that name a kustomization."""
 
-    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:  # noqa: ARG002
+    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
         """The kustomization and all it is built on. Blocks on the disk."""
         found = closure(_folder(unit, base))
         below = {path for tree in found.trees for path in tree.rglob("*")}
@@ -58,7 +57,7 @@ class KustomizeRenderer:
         scope: Scope,
         unit: model.Unit,
         base: Path,
-        namespace: str,  # noqa: ARG002
+        namespace: str,
         tools: Tools,
     ) -> tuple[Manifest, ...]:
         """Runs kustomize. Blocks; cancelled by the scope. Raises: StepFailed with kustomize's message; UsageError without a

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from devloop import globs
 from devloop.config import model
 from devloop.errors import Problem, StepFailed
@@ -27,7 +29,7 @@ _MAGIC = frozenset("*?[")
 class ManifestsRenderer:
     """Renders units that name manifests."""
 
-    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:  # noqa: ARG002
+    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
         """The files that the patterns name now, and whether a path would be one of them. Blocks on the disk."""
         named = [_Pattern(base, pattern) for pattern in unit.manifests]
         files = {path for each in named for path in each.files()}
@@ -41,11 +43,11 @@ class ManifestsRenderer:
 
     def render(
         self,
-        scope: Scope,  # noqa: ARG002
+        scope: Scope,
         unit: model.Unit,
         base: Path,
-        namespace: str,  # noqa: ARG002
-        tools: Tools,  # noqa: ARG002
+        namespace: str,
+        tools: Tools,
     ) -> tuple[Manifest, ...]:
         """Reads the files. Blocks on the disk. Raises: StepFailed with every problem, the first one's place as `where`."""
         files: dict[Path, None] = {}
@@ -70,22 +72,24 @@ class ManifestsRenderer:
 
 
 def to_yaml(found: Iterable[dict[str, Any]]) -> str:
-    """The objects as one YAML stream, fields in the order that people write them in."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Writes text of many lines as a block, and no aliases."""
-
-        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-            return True
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-    Dumper.add_representer(str, text)
+    """The objects as one YAML stream that kubectl reads back the same, fields in the order that people write them in."""
     return "".join(
-        "---\n" + yaml.dump(each, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000) for each in found
+        "---\n" + yaml.dump(each, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000) for each in found
     )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no aliases, text of many lines as a block, and quotes text that kubectl would take for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def text(self, value: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in value else None if documents.reads_as_text(value) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.text)
 
 
 class _Pattern:

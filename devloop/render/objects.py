@@ -76,7 +76,8 @@ class _Complaint:
 
 def _flat(value: Any) -> Iterator[Any]:
     """The items of a `kind: List` (or of what `kubectl get -o yaml` calls `PodList`), else the value itself."""
-    if isinstance(value, dict) and isinstance(value.get("items"), list) and str(value.get("kind", "")).endswith("List"):
+    is_list = isinstance(value, dict) and isinstance(value.get("items"), list) and not _name(value)
+    if is_list and str(value.get("kind", "")).endswith("List"):
         for item in value["items"]:
             if item is not None:
                 yield from _flat(item)

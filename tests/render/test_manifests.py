@@ -11,6 +11,7 @@ import yaml
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.products import Inputs, Manifest
+from devloop.render import documents
 from devloop.render.manifests import ManifestsRenderer, to_yaml
 from devloop.scope import Scope
 from devloop.testing.processes import FakeProcesses
@@ -138,10 +139,12 @@ def test_manifests_as_yaml_read_back_the_same() -> None:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "a"},
-            "data": {"x": "1\n2\n", "y": "yes", "z": "ü"},
+            "data": {"x": "1\n2\n", "y": "yes", "z": "ü", "sha": "1e3", "n": "n", "time": "12:30", "mode": "0o17"},
         }
     ]
     text = to_yaml(found)
     assert list(yaml.safe_load_all(text)) == found
+    assert [each.value for each in documents.parse(text, "f")[0]] == found
+    assert "'n': 'n'\n" in text
     assert text.startswith("---\napiVersion: v1\nkind: ConfigMap\n")
     assert "x: |\n" in text

@@ -26,6 +26,10 @@ def test_lists_are_taken_apart_and_empty_items_skipped() -> None:
     assert {each.source for each in found} == {"k8s/a.yaml:1"}
 
 
+def test_an_object_whose_kind_ends_in_list_is_no_list() -> None:
+    assert len(read("{apiVersion: x/v1, kind: AllowList, metadata: {name: a}, items: [b]}")) == 1
+
+
 def test_each_object_knows_its_line() -> None:
     assert [each.source for each in read(f"{config_map('a')}---\n{config_map('b')}")] == [
         "k8s/a.yaml:1",
