@@ -70,12 +70,13 @@ class EngineImage:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """The engine: its version, its name (for shared ones, the node's), its operating system line, whether it has BuildKit."""
+    """The engine: its version, its name (for shared ones, the node's), its operating system in words, `os/architecture`."""
 
     version: str
     name: str
     operating_system: str
     api_version: str = ""
+    platform: str = "linux/amd64"
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,11 @@ class DockerEngine:
         self._connected: Any = None
 
     def info(self) -> EngineInfo:
-        facts, api_version = self._ask("say what it is", lambda client: (client.info(), client.api_version))
-        return EngineInfo(facts["ServerVersion"], facts["Name"], facts["OperatingSystem"], api_version)
+        facts, version = self._ask("say what it is", lambda client: (client.info(), client.version()))
+        platform = f"{version['Os']}/{version['Arch']}"
+        return EngineInfo(
+            facts["ServerVersion"], facts["Name"], facts["OperatingSystem"], version["ApiVersion"], platform
+        )
 
     def inspect(self, ref: str) -> EngineImage | None:
         from docker.errors import NotFound

@@ -64,6 +64,26 @@ def fill(manifests: Iterable[Manifest], refs: Mapping[str, str], artifacts: Coll
     return Filled(tuple(filled), tuple(held), tuple(warnings))
 
 
+def tags(manifests: Iterable[Manifest], artifacts: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Each use of an artifact, with the tag that stands there ("" for none) and the manifest's place."""
+    known = _by_name(artifacts)
+    for each in manifests:
+        for name, container in _named(each.object):
+            if name in known:
+                yield known[name], container["image"].rpartition("/")[2].partition(":")[2], each.source
+
+
+def without_registry(manifests: Iterable[Manifest], registry: str) -> tuple[Manifest, ...]:
+    """The manifests with `registry/` taken off the images that begin with it."""
+    found = []
+    for each in manifests:
+        changed = Manifest(copy.deepcopy(each.object), each.source)
+        for _, container in _named(changed.object):
+            container["image"] = container["image"].removeprefix(f"{registry}/")
+        found.append(changed)
+    return tuple(found)
+
+
 def normal(image: str) -> str | None:
     """The image's name without what goes without saying and without its tag; None when it has a digest."""
     name, _, digest = image.strip().partition("@")

@@ -1,0 +1,55 @@
+"""Which implementation stands behind a word of the configuration: an explicit table, nothing registered by imports.
+
+Comes in: a spec from the configuration. Goes out: the builder or renderer for it. A new one is one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from devloop.config import model
+from devloop.stages import Builder, Renderer
+
+
+def _docker() -> Builder:
+    from devloop.build.docker import DockerBuilder
+
+    return DockerBuilder()
+
+
+def _custom() -> Builder:
+    from devloop.build.custom import CustomBuilder
+
+    return CustomBuilder()
+
+
+def _manifests() -> Renderer:
+    from devloop.render.manifests import ManifestsRenderer
+
+    return ManifestsRenderer()
+
+
+def _kustomize() -> Renderer:
+    from devloop.render.kustomize import KustomizeRenderer
+
+    return KustomizeRenderer()
+
+
+def _helm() -> Renderer:
+    from devloop.render.helm import HelmRenderer
+
+    return HelmRenderer()
+
+
+BUILDERS: Mapping[str, Callable[[], Builder]] = {"docker": _docker, "custom": _custom}
+RENDERERS: Mapping[str, Callable[[], Renderer]] = {"manifests": _manifests, "kustomize": _kustomize, "helm": _helm}
+
+
+def builder_kind(artifact: model.Artifact) -> str:
+    """The word of BUILDERS that an artifact asks for; `docker` unless it says otherwise."""
+    return next((kind for kind in BUILDERS if getattr(artifact, kind)), "docker")
+
+
+def renderer_kind(unit: model.Unit) -> str:
+    """The word of RENDERERS that a valid unit asks for."""
+    return next(kind for kind in RENDERERS if getattr(unit, kind))

@@ -1,0 +1,205 @@
+"""The command line: the table of commands, and the one place where what happened becomes an exit code.
+
+Comes in: arguments. Goes out: an exit code: 0 done, 1 a step failed, 2 usage or configuration, 3 a bug in devloop, 130
+interrupted. Commands' bodies are imported when they run, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, Verbose
+
+INTERRUPTED = 130
+BUG = 3
+
+# What the parser raises for a wrong command line. Typer exports only one of its subclasses under a public name.
+_PARSER_ERROR: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="devloop",
+    help="The local dev loop for Kubernetes: edit a file, see it run in the cluster.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs one command to its end; returns the process's exit code. Prints what the user has to know about a failure."""
+    from devloop.errors import DevloopError
+
+    try:
+        code = app(list(argv), prog_name="devloop", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except _PARSER_ERROR as exc:
+        exc.show()
+        return 2
+    except DevloopError as exc:
+        _print_error(exc)
+        return exc.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain again when it flushes at exit.
+        sys.stdout = None
+        return INTERRUPTED
+    except Exception as exc:  # noqa: BLE001 - the last resort: a bug, said as such, with all that a report needs
+        return _report_bug(exc)
+
+
+def _print_error(exc: object) -> None:
+    from devloop.errors import ConfigError, DevloopError
+
+    assert isinstance(exc, DevloopError)
+    lines = [str(each) for each in exc.problems] if isinstance(exc, ConfigError) else []
+    if not lines:
+        where = f"{exc.where}: " if exc.where else ""
+        lines = [
+            f"{where}{exc.message}",
+            *([f"  next: {exc.hint}"] if exc.hint else []),
+            *(f"  {line}" for line in exc.evidence),
+        ]
+    print("\n".join(["error: " + lines[0], *lines[1:]]), file=sys.stderr)  # noqa: T201
+
+
+def _report_bug(exc: Exception) -> int:
+    import platform
+    import traceback
+
+    from devloop import __version__
+    from devloop.store.folders import cache_folder
+
+    trace = "".join(traceback.format_exception(exc))
+    text = f"devloop {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n{trace}"
+    log = cache_folder() / "bug.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text)
+        place = f"all that a report needs is in {log}"
+    except OSError as problem:
+        place = f"its report could not be written ({problem}), so here it is:\n{text}"
+    print(f"error: bug in devloop: {type(exc).__name__}: {exc}\n  next: please report it; {place}", file=sys.stderr)  # noqa: T201
+    return BUG
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from devloop import __version__
+
+        typer.echo(f"devloop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def dev(
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave what was deployed in the cluster on exit.")] = False,
+) -> int:
+    """Keep the cluster equal to the sources until Ctrl-C, with logs and ports; then delete what was deployed."""
+    from devloop.cli.dev import dev as body
+
+    return body(Common(file, namespace, context, output, verbose), keep=keep)
+
+
+@app.command(name="run")
+def run_(
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Build, deploy and wait until all is ready, once; for CI."""
+    from devloop.cli.run import run as body
+
+    return body(Common(file, namespace, context, output, verbose))
+
+
+@app.command()
+def build(file: File = None, output: OutputFormat = Output.text, verbose: Verbose = 0) -> int:
+    """Build the images, and print their names with tags."""
+    from devloop.cli.build import build as body
+
+    return body(Common(file=file, output=output, verbose=verbose))
+
+
+@app.command()
+def render(
+    file: File = None,
+    namespace: Namespace = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Print the manifests as they would be applied. Builds nothing and needs no cluster: tags follow from the inputs."""
+    from devloop.cli.render import render as body
+
+    return body(Common(file=file, namespace=namespace, output=output, verbose=verbose))
+
+
+@app.command(name="apply")
+def apply_(
+    manifests: Annotated[str, typer.Argument(help="What `devloop render` printed: a file, or - for standard input.")],
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Deploy what `devloop render` printed, with the images that `devloop build` made, and wait until it is ready."""
+    from devloop.cli.apply import apply as body
+
+    return body(Common(file, namespace, context, output, verbose), manifests)
+
+
+@app.command()
+def delete(
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+) -> int:
+    """Delete exactly what the project deployed."""
+    from devloop.cli.delete import delete as body
+
+    return body(Common(file, namespace, context, output, verbose), is_dry_run=dry_run)
+
+
+@app.command()
+def schema(
+    events: Annotated[
+        bool, typer.Option("--events", help="The schema of the events instead of devloop.yaml's.")
+    ] = False,
+) -> int:
+    """Print the JSON schema of devloop.yaml."""
+    from devloop.cli.schema import schema as body
+
+    return body(is_events=events)
+
+
+@app.command()
+def version(output: OutputFormat = Output.text) -> int:
+    """Print the version."""
+    from devloop.cli.version import version as body
+
+    return body(output)

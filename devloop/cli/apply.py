@@ -1,0 +1,135 @@
+"""`devloop apply`: deploys what `devloop render` printed, with images that are built already.
+
+It is the loop of `run` with one unit, the given file, whose build steps only look images up by the tags that the file names.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from devloop.cli import session
+from devloop.cli.options import Common
+from devloop.cli.report import Report, reporting
+from devloop.config import model
+from devloop.errors import StepFailed, UsageError
+from devloop.graph import ALL_STEPS, Node
+from devloop.loop.messages import Start
+from devloop.loop.steps import Doors, Plan, Steps
+from devloop.products import Image, Inputs, Manifest, Outcome, Product
+from devloop.render import images
+from devloop.scope import Scope
+from devloop.stages import Renderer, Tools
+
+UNIT = "rendered"
+
+
+def apply(common: Common, source: str) -> int:
+    """Applies the manifests and waits until they are ready. Blocks; Ctrl-C ends it with 130."""
+
+    def body(report: Report) -> int:
+        loaded = session.load(common)
+        cluster = session.connect(common, loaded.project, report)
+        with _file(source) as file, Scope("apply") as scope:
+            doors = session.open_doors(scope, cluster)
+            plan = session.plan(replace(loaded, project=_with_one_unit(loaded.project, file)))
+            renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry)
+            tags = _tags(scope, renderer, plan, doors)
+            project = plan.project
+            used = tuple(replace(each, requires=()) for each in project.build.artifacts if each.image in tags)
+            plan = replace(
+                plan,
+                project=replace(project, build=replace(project.build, artifacts=used)),
+                renderers={UNIT: renderer},
+                known_units=frozenset({UNIT, *(each.name for each in loaded.project.deploy)}),
+            )
+            current = session.Session(
+                scope,
+                plan,
+                doors,
+                report,
+                wanted=ALL_STEPS,
+                namespace=cluster.namespace,
+                wrap=lambda steps: _FoundImages(steps, doors, tags),
+            )
+            current.started("apply")
+            current.tracker.track(scope, current.steps.listings())
+            state = current.run(is_partial=False, until_idle=True)
+            scope.cancel()
+        return session.exit_code(state)
+
+    return reporting(common, body)
+
+
+@contextmanager
+def _file(source: str) -> Iterator[Path]:
+    """The manifests as a file; standard input is written to one. Raises: UsageError."""
+    if source != "-":
+        path = Path(source)
+        if not path.is_file():
+            raise UsageError(
+                "there is no such file", where=source, hint="devloop render > FILE, then devloop apply FILE"
+            )
+        yield path.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="devloop-apply-") as folder:
+        path = Path(folder) / "stdin.yaml"
+        path.write_bytes(sys.stdin.buffer.read())
+        yield path
+
+
+def _with_one_unit(project: model.Project, file: Path) -> model.Project:
+    deadline_s = max((each.ready_deadline_seconds for each in project.deploy), default=300)
+    return replace(project, deploy=(model.Unit(name=UNIT, manifests=(str(file),), ready_deadline_seconds=deadline_s),))
+
+
+def _tags(scope: Scope, renderer: Renderer, plan: Plan, doors: Doors) -> dict[str, str]:
+    """Artifact → the tag that the manifests name. Raises: StepFailed when one has no tag, or several."""
+    tools = Tools(doors.processes, doors.engine)
+    manifests = renderer.render(scope, plan.units[UNIT], plan.base, "", tools)
+    found: dict[str, str] = {}
+    for artifact, tag, source in images.tags(manifests, tuple(plan.artifacts)):
+        if not tag or found.setdefault(artifact, tag) != tag:
+            wrong = f"also as {found[artifact]}" if tag else "without a tag"
+            raise StepFailed(
+                f"image {artifact} is named {wrong}", where=source, hint="give this command what devloop render printed"
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """A renderer whose images are named as the engine knows them: without the registry that they are pushed to."""
+
+    inner: Renderer
+    registry: str | None
+
+    def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
+        return self.inner.inputs(scope, unit, base, tools)
+
+    def render(self, scope: Scope, unit: model.Unit, base: Path, namespace: str, tools: Tools) -> tuple[Manifest, ...]:
+        manifests = self.inner.render(scope, unit, base, namespace, tools)
+        return images.without_registry(manifests, self.registry) if self.registry else manifests
+
+
+@dataclass(frozen=True)
+class _FoundImages:
+    """Steps that build nothing: the image is in the engine under the name that the manifests give it."""
+
+    steps: Steps
+    doors: Doors
+    tags: Mapping[str, str]
+
+    def __call__(self, scope: Scope, start: Start, product: Callable[[Node], Product]) -> Outcome:
+        if start.node.step != "build":
+            return self.steps(scope, start, product)
+        artifact = start.node.target.removeprefix("image/")
+        ref = f"{artifact}:{self.tags[artifact]}"
+        found = self.doors.engine.inspect(ref)
+        if found is None:
+            raise StepFailed(f"the engine has no image {ref}", hint="devloop build makes it", where=start.node.target)
+        return Outcome(Image(artifact, ref, found.image_id), skipped="the engine has it already")

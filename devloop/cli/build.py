@@ -1,0 +1,25 @@
+"""`devloop build`: the images, and nothing else."""
+
+from __future__ import annotations
+
+from devloop.cli import session
+from devloop.cli.options import Common
+from devloop.cli.report import Report, reporting
+from devloop.scope import Scope
+
+
+def build(common: Common) -> int:
+    """Builds what is not built yet. Blocks; Ctrl-C stops the builds and ends it with 130."""
+
+    def body(report: Report) -> int:
+        loaded = session.load(common)
+        with Scope("build") as scope:
+            doors = session.open_doors(scope, None)
+            current = session.Session(scope, session.plan(loaded), doors, report, wanted=("build",), namespace="")
+            current.started("build")
+            current.tracker.track(scope, current.steps.listings())
+            state = current.run(is_partial=False, until_idle=True)
+            scope.cancel()
+        return session.exit_code(state)
+
+    return reporting(common, body)

@@ -1,0 +1,186 @@
+"""`devloop dev`: keeps the cluster equal to the sources until Ctrl-C, with logs and ports.
+
+Comes in: the shared options. Goes out: an exit code, 130 after Ctrl-C. What it deployed is deleted on the way out, unless asked not
+to. Whatever the user breaks meanwhile, it says so, keeps watching, and goes on when it is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from devloop import events, graph
+from devloop.cli import session
+from devloop.cli.delete import delete_owned
+from devloop.cli.options import Common
+from devloop.cli.report import INTERRUPTED, Report, reporting
+from devloop.config.load import Loaded
+from devloop.deploy import delete as deploy_delete
+from devloop.effects.files import Watcher
+from devloop.errors import ConfigError, DevloopError
+from devloop.graph import ALL_STEPS
+from devloop.loop.messages import Reconfigured
+from devloop.observe.forward import Forwarder
+from devloop.observe.logs import LogFollower
+from devloop.products import Applied
+from devloop.scope import Scope
+from devloop.stages import Cluster
+
+
+def dev(common: Common, *, keep: bool) -> int:
+    """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once."""
+
+    def body(report: Report) -> int:
+        loaded = session.load(common)
+        cluster = session.connect(common, loaded.project, report)
+        with Scope("dev") as scope:
+            cluster.version(scope)
+            live = Live(scope, common, loaded, cluster, report)
+            try:
+                live.run()
+            finally:
+                scope.cancel()
+        if not keep:
+            _clean_up(cluster, live.project_name, report)
+        return INTERRUPTED
+
+    return reporting(common, body)
+
+
+class Live:
+    """A session that follows the disk: sources and configuration alike."""
+
+    def __init__(self, scope: Scope, common: Common, loaded: Loaded, cluster: Cluster, report: Report) -> None:
+        self._scope = scope
+        self._common = common
+        self._loaded = loaded
+        self._cluster = cluster
+        self._report = report
+        doors = session.open_doors(scope, cluster)
+        if doors.pods is None:
+            raise TypeError("dev has a cluster, so it has pods")
+        pods = doors.pods
+        project = loaded.project
+        self._logs = LogFollower(scope, cluster, pods, project.logs, report.emit)
+        self._forwards = Forwarder(scope, cluster, pods, report.emit)
+        self._session = session.Session(
+            scope,
+            session.plan(loaded),
+            doors,
+            report,
+            wanted=ALL_STEPS,
+            namespace=cluster.namespace,
+            deployed=self._on_deployed,
+            forget=self._on_forgotten,
+        )
+        self._watcher = Watcher(scope, self._on_batch, on_notice=self._on_notice)
+
+    @property
+    def project_name(self) -> str:
+        return self._loaded.project.metadata.name
+
+    def run(self) -> None:
+        """Watches, then looks, then loops: an edit at any time is either seen by the look or reported by the watch."""
+        current, tracker = self._session, self._session.tracker
+        current.started("dev")
+        self._forwards.listen(self._loaded.project.port_forward, self._cluster.namespace)
+        tracker.track(self._scope, current.steps.listings())
+        self._watch()
+        tracker.track(self._scope, current.steps.listings())
+        self._report.emit(events.Session(state="watching"))
+        current.run(is_partial=True, until_idle=False)
+        self._report.emit(events.Session(state="stopping"))
+
+    def _watch(self) -> None:
+        self._watcher.watch({*self._session.tracker.roots(), *self._loaded.files})
+
+    def _on_batch(self, paths: frozenset[Path]) -> None:
+        at_s = self._report.clock()
+        files = {path.resolve() for path in self._loaded.files}
+        if any(path.resolve() in files for path in paths):
+            self._reload(at_s)
+        changed = self._session.tracker.changed(self._scope, paths)
+        if changed:
+            self._watch()
+            self._session.loop.post(changed, at_s)
+
+    def _reload(self, at_s: float) -> None:
+        """Takes over a changed configuration; a broken one is told of, and the last good one stays."""
+        try:
+            loaded = session.load(self._common)
+        except DevloopError as exc:
+            self._report.fail(exc)
+            if isinstance(exc, ConfigError):
+                self._report.emit(
+                    events.Notice(message="the last good configuration stays in force until this is mended")
+                )
+            return
+        if loaded.project == self._loaded.project:
+            return
+        fixed = _what_needs_a_restart(self._loaded, loaded)
+        if fixed:
+            self._report.emit(
+                events.Notice(
+                    message=f"{fixed} changed, which this session cannot follow", hint="start devloop dev again"
+                )
+            )
+            return
+        self._loaded = loaded
+        current = self._session
+        current.steps.plan = session.plan(loaded)
+        current.tracker.track(self._scope, current.steps.listings())
+        self._forwards.listen(loaded.project.port_forward, self._cluster.namespace)
+        self._watch()
+        current.loop.post(
+            Reconfigured(
+                graph.make(loaded.project, ALL_STEPS),
+                current.tracker.digests(),
+                files=(loaded.file.name,),
+                builds=loaded.project.build.concurrency,
+            ),
+            at_s,
+        )
+
+    def _on_deployed(self, applied: Applied) -> None:
+        if self._loaded.project.logs.enabled:
+            self._logs.follow(applied)
+
+    def _on_forgotten(self, target: str) -> None:
+        kind, _, name = target.partition("/")
+        if kind != "deploy":
+            return
+        self._logs.forget(name)
+        self._scope.spawn(f"prune {name}", lambda: self._prune(name))
+
+    def _prune(self, unit: str) -> None:
+        try:
+            deploy_delete.delete(
+                self._scope,
+                self._cluster,
+                project=self.project_name,
+                namespace=self._cluster.namespace,
+                unit=unit,
+                on_line=_tell(self._report),
+            )
+        except DevloopError as exc:
+            self._report.fail(exc)
+
+    def _on_notice(self, text: str, hint: str) -> None:
+        self._report.emit(events.Notice(message=text, hint=hint))
+
+
+def _what_needs_a_restart(old: Loaded, new: Loaded) -> str:
+    if old.project.cluster != new.project.cluster:
+        return "cluster"
+    if old.project.metadata != new.project.metadata:
+        return "metadata.name"
+    return "logs" if old.project.logs != new.project.logs else ""
+
+
+def _clean_up(cluster: Cluster, project: str, report: Report) -> None:
+    with Scope("clean up") as scope:
+        delete_owned(scope, cluster, project, report)
+
+
+def _tell(report: Report) -> Callable[[str], None]:
+    return lambda text: report.emit(events.Notice(message=text))

@@ -1,0 +1,56 @@
+"""The options that commands share, each spelt once.
+
+Comes in: nothing. Goes out: annotated types for the commands' parameters, and `Common`, what they add up to. No heavy import.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Output(StrEnum):
+    """How a command talks: to people, or one JSON event a line."""
+
+    text = "text"
+    json = "json"
+
+
+File = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", "-f", help="The configuration, or its folder. Default: devloop.yaml here.", show_default=False
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace", "-n", help="For objects that name none. Default: the configuration's, or the context's."
+    ),
+]
+Context = Annotated[
+    str | None,
+    typer.Option("--context", help="The kubeconfig context. Default: the configuration's, or the current one."),
+]
+OutputFormat = Annotated[
+    Output, typer.Option("--output", "-o", help="text for people, json for one event a line (schemas/events-v1.json).")
+]
+Verbose = Annotated[
+    int,
+    typer.Option("--verbose", "-v", count=True, help="Say more: what starts, is skipped, and the builds' own output."),
+]
+
+
+@dataclass(frozen=True)
+class Common:
+    """The shared options of one invocation."""
+
+    file: Path | None = None
+    namespace: str | None = None
+    context: str | None = None
+    output: Output = Output.text
+    verbose: int = 0

@@ -1,0 +1,79 @@
+"""How a command reports: events to the screen that was asked for, and how it ended as an exit code.
+
+Comes in: a command's body. Goes out: its exit code; every failure that a user can mend became an event on the way. It never
+swallows a bug: that is raised once all events are written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from devloop import events
+from devloop.bus import Bus
+from devloop.cli.options import Common, Output
+from devloop.errors import ConfigError, DevloopError
+from devloop.scope import Scope
+
+INTERRUPTED = 130
+BUG = 3
+
+
+@dataclass
+class Report:
+    """What a command's body reports to. `images`: artifact → ref, for the last event."""
+
+    emit: events.Emit
+    clock: Callable[[], float]
+    images: Mapping[str, str] = field(default_factory=dict)
+
+    def fail(self, error: DevloopError) -> None:
+        """Tells of a failure; of a wrong configuration, each problem by itself."""
+        if isinstance(error, ConfigError):
+            for each in error.problems:
+                self.emit(events.Error(message=each.message, hint=each.hint or "", where=each.where))
+        else:
+            self.emit(
+                events.Error(
+                    message=error.message, hint=error.hint or "", where=error.where or "", evidence=error.evidence
+                )
+            )
+
+
+def reporting(common: Common, body: Callable[[Report], int], *, prefix: str = "auto", to_stderr: bool = False) -> int:
+    """Runs the body with a screen; returns its exit code, or that of what it raised. Blocks until all is written."""
+    began_s = time.monotonic()
+    bus = Bus(lambda: time.monotonic() - began_s)
+    report = Report(bus.emit, lambda: time.monotonic() - began_s)
+    code = BUG
+    with Scope("screen") as scope:
+        bus.subscribe(scope, _screen(common, prefix, to_stderr=to_stderr))
+        try:
+            code = body(report)
+        except DevloopError as exc:
+            report.fail(exc)
+            code = exc.exit_code
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        finally:
+            bus.emit(events.Session(state="ended", exit_code=code, images=report.images))
+            bus.close()
+    return code
+
+
+def _screen(common: Common, prefix: str, *, to_stderr: bool) -> Callable[..., None]:
+    from devloop.ui import jsonl, output, terminal
+
+    stream = sys.stderr.buffer if to_stderr else sys.stdout.buffer
+    if common.output is Output.json:
+        return jsonl.JsonLines(output.Output(stream)).show
+    style = terminal.Style(
+        is_color=output.wants_color(stream, os.environ),
+        is_live=stream.isatty(),
+        is_verbose=common.verbose > 0,
+        prefix=prefix,
+    )
+    return terminal.Terminal(output.Output(stream), style).show

@@ -1,0 +1,197 @@
+"""Puts a session together: the configuration, the doors, the stages and the loop. The only wiring there is.
+
+Comes in: the shared options and a report. Goes out: a `Session` whose loop can be run. It decides nothing about the work.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from devloop import builtin, events, graph
+from devloop.cli.options import Common
+from devloop.cli.report import Report
+from devloop.config import load as config_load
+from devloop.config import model
+from devloop.errors import Unavailable
+from devloop.events import StepName
+from devloop.loop.messages import Asked, Changed
+from devloop.loop.run import Loop, RunStep
+from devloop.loop.state import Policy, State
+from devloop.loop.steps import Deployed, Doors, Plan, Steps
+from devloop.loop.track import Tracker
+from devloop.products import Image, Placed
+from devloop.scope import Scope
+from devloop.stages import Cluster, Placer
+from devloop.store.digests import FileDigests
+
+RECOVERY_S = (0.5, 1.0, 2.0, 5.0)
+
+
+def load(common: Common) -> config_load.Loaded:
+    """Reads the configuration that the options name. Raises: ConfigError, UsageError."""
+    return config_load.load(config_load.find(common.file))
+
+
+def plan(loaded: config_load.Loaded) -> Plan:
+    """The configuration with an implementation for each of its targets."""
+    project = loaded.project
+    return Plan(
+        project,
+        loaded.base,
+        builders={each.image: builtin.BUILDERS[builtin.builder_kind(each)]() for each in project.build.artifacts},
+        renderers={each.name: builtin.RENDERERS[builtin.renderer_kind(each)]() for each in project.deploy},
+        known_units=frozenset(each.name for each in project.deploy),
+    )
+
+
+def connect(common: Common, project: model.Project, report: Report) -> Cluster:
+    """The cluster that the options and the configuration name; looked at, not only named. Raises: UsageError, Unavailable."""
+    from devloop.effects import cluster as cluster_door
+
+    def warn(text: str) -> None:
+        report.emit(events.Notice(message=text))
+
+    return cluster_door.connect(
+        common.context or project.cluster.context, common.namespace or project.cluster.namespace, on_warning=warn
+    )
+
+
+def open_doors(scope: Scope, cluster: Cluster | None) -> Doors:
+    """The engine, other programs and, where there is one, the cluster."""
+    from devloop.effects import docker as docker_door
+    from devloop.effects.process import RealProcesses
+    from devloop.observe.pods import PodStore
+    from devloop.place import choose
+
+    processes = RealProcesses()
+    environment = choose.engine_environment(scope, cluster.context, processes) if cluster else {}
+    engine = docker_door.connect(environment, processes)
+    return Doors(processes, engine, cluster, PodStore(scope, cluster) if cluster else None)
+
+
+class Session:
+    """A loop with everything it needs. `deployed` is told what was applied; `forget` which targets left the project."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        current: Plan,
+        doors: Doors,
+        report: Report,
+        *,
+        wanted: Iterable[StepName],
+        namespace: str,
+        deployed: Deployed = lambda _applied: None,
+        forget: Callable[[str], None] = lambda _target: None,
+        wrap: Callable[[Steps], RunStep] = lambda steps: steps,
+    ) -> None:
+        self.scope = scope
+        self.doors = doors
+        self.report = report
+        self.wanted = frozenset(wanted)
+        self.tracker = Tracker(FileDigests(), current.base)
+        self.steps = Steps(
+            current,
+            doors,
+            self.tracker,
+            report.emit,
+            namespace=namespace,
+            post=self._post,
+            placer=_once(self._choose),
+            deployed=deployed,
+        )
+        self.loop = Loop(scope, wrap(self.steps), report.emit, report.clock, recover=self._recover, forget=forget)
+
+    def _post(self, changed: Changed) -> None:
+        self.loop.post(changed)
+
+    def _choose(self, scope: Scope) -> Placer:
+        from devloop.place import choose
+
+        cluster = self.doors.cluster
+        if cluster is None:
+            raise TypeError("this command places nothing")
+        return choose.choose(scope, self.steps.plan.project.cluster, cluster, self.doors.engine, self.doors.processes)
+
+    def started(self, command: str) -> None:
+        """Tells what the session works on."""
+        cluster = self.doors.cluster
+        self.report.emit(
+            events.Session(
+                state="started",
+                command=command,
+                project=self.steps.plan.project.metadata.name,
+                context=cluster.context if cluster else "",
+                namespace=cluster.namespace if cluster else "",
+            )
+        )
+
+    def run(self, *, is_partial: bool, until_idle: bool) -> State:
+        """Runs the loop, the first pass being "everything changed". Blocks until it ends or the user interrupts it."""
+        project = self.steps.plan.project
+        state = State(graph.make(project, self.wanted), Policy(is_partial, project.build.concurrency))
+        self.loop.post(Changed(self.tracker.digests()))
+        with _interrupts(self.loop):
+            state = self.loop.run(state, until_idle=until_idle)
+        self.report.images = {
+            have.product.artifact: have.product.ref
+            for have in state.have.values()
+            if isinstance(have.product, Placed | Image)
+        }
+        return state
+
+    def _recover(self, scope: Scope, error: Unavailable) -> None:
+        """Blocks until the engine and the cluster answer again."""
+        for attempt in range(1_000_000):
+            scope.wait(RECOVERY_S[min(attempt, len(RECOVERY_S) - 1)])
+            try:
+                self.doors.engine.info()
+                if self.doors.cluster:
+                    self.doors.cluster.version(scope)
+                return
+            except Unavailable:
+                continue
+
+
+def _once(choose: Callable[[Scope], Placer]) -> Callable[[Scope], Placer]:
+    """Remembers the first answer; a failure is asked again."""
+    lock = threading.Lock()
+    found: list[Placer] = []
+
+    def ask(scope: Scope) -> Placer:
+        with lock:
+            if not found:
+                found.append(choose(scope))
+            return found[0]
+
+    return ask
+
+
+@contextmanager
+def _interrupts(loop: Loop) -> Iterator[None]:
+    """The first Ctrl-C (or TERM, or HUP) asks the loop to quit; a second one is a KeyboardInterrupt at once."""
+    asked: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        loop.post(Asked("quit"))
+
+    before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def exit_code(state: State) -> int:
+    """130 when the user ended it, 0 when nothing is owed, 1 otherwise."""
+    if state.is_stopping:
+        return 130
+    return 0 if state.is_all_current else 1

@@ -1,0 +1,240 @@
+"""What each step does: build, place, render, apply, ready, each in terms of the stage that knows how.
+
+Comes in: a step that the loop starts, and the products that it depends on. Goes out: its outcome. It holds no state of its own
+between steps, and never decides whether a step is needed; only whether its result is there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from devloop import events
+from devloop.config import model
+from devloop.deploy import apply as deploy_apply
+from devloop.errors import StepFailed
+from devloop.graph import Node, image_target
+from devloop.loop.messages import Changed, Start
+from devloop.loop.state import MANIFESTS
+from devloop.loop.track import Listing, Tracker
+from devloop.observe import status
+from devloop.observe.pods import PodStore
+from devloop.products import Applied, Image, Outcome, Product, Rendered
+from devloop.render import images
+from devloop.scope import Cancelled, Scope
+from devloop.stages import ApiRefusal, Builder, BuildJob, Cluster, Engine, Placer, Processes, Renderer, Tools
+
+T = TypeVar("T")
+Products = Callable[[Node], Product]
+
+
+class Deployed(Protocol):
+    """Whoever hangs on what is deployed: logs, for one."""
+
+    def __call__(self, applied: Applied) -> None: ...
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The outside world of a session. `cluster` is None for commands that need none."""
+
+    processes: Processes
+    engine: Engine
+    cluster: Cluster | None = None
+    pods: PodStore | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration with the implementation of each of its targets; made anew when the configuration changes.
+
+    `known_units`: units whose objects in the cluster are the project's; what belongs to others of its units is pruned.
+    """
+
+    project: model.Project
+    base: Path
+    builders: Mapping[str, Builder]
+    renderers: Mapping[str, Renderer]
+    known_units: frozenset[str]
+
+    @property
+    def artifacts(self) -> Mapping[str, model.Artifact]:
+        return {each.image: each for each in self.project.build.artifacts}
+
+    @property
+    def units(self) -> Mapping[str, model.Unit]:
+        return {each.name: each for each in self.project.deploy}
+
+
+class Steps:
+    """Runs the steps of a session. `place` finds the placer on first use; `post` tells the loop of inputs that moved meanwhile."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        doors: Doors,
+        tracker: Tracker,
+        emit: events.Emit,
+        *,
+        namespace: str,
+        post: Callable[[Changed], None],
+        placer: Callable[[Scope], Placer],
+        deployed: Deployed,
+    ) -> None:
+        self.plan = plan
+        self._doors = doors
+        self._tracker = tracker
+        self._emit = emit
+        self._namespace = namespace
+        self._post = post
+        self._placer = placer
+        self._deployed = deployed
+
+    def __call__(self, scope: Scope, start: Start, product: Products) -> Outcome:
+        """Runs one step. Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
+        if start.node.step in ("build", "render"):
+            self.check_inputs(start.node.target)
+        try:
+            match start.node.step:
+                case "build":
+                    return self._build(scope, start, product)
+                case "place":
+                    return self._place(scope, start, product)
+                case "render":
+                    return self._render(scope, start)
+                case "apply":
+                    return self._apply(scope, start, product)
+                case _:
+                    return self._ready(scope, start, product)
+        except ApiRefusal as exc:
+            raise StepFailed(f"the API server refused: {exc.message}", where=start.node.target) from exc
+
+    def check_inputs(self, target: str) -> None:
+        """Raises: StepFailed when the target's inputs cannot be told."""
+        if problem := self._tracker.problem(target):
+            raise problem
+
+    def listings(self) -> dict[str, Listing]:
+        """How to list the inputs of every target of the plan."""
+        return {
+            **{image_target(name): self._artifact_listing(each) for name, each in self.plan.artifacts.items()},
+            **{f"deploy/{name}": self._unit_listing(each) for name, each in self.plan.units.items()},
+        }
+
+    def _artifact_listing(self, artifact: model.Artifact) -> Listing:
+        builder, base, tools = self.plan.builders[artifact.image], self.plan.base, self._tools()
+        return Listing(
+            lambda scope: builder.inputs(scope, artifact, base, tools), base / artifact.context, repr(artifact)
+        )
+
+    def _unit_listing(self, unit: model.Unit) -> Listing:
+        renderer, base, tools = self.plan.renderers[unit.name], self.plan.base, self._tools()
+        return Listing(lambda scope: renderer.inputs(scope, unit, base, tools), base, f"{unit!r} {self._namespace}")
+
+    def _build(self, scope: Scope, start: Start, product: Products) -> Outcome:
+        target = start.node.target
+        artifact = self.plan.artifacts[target.removeprefix("image/")]
+        ref = image_ref(artifact.image, start.digest)
+        tools = self._tools(target)
+        if found := tools.engine.inspect(ref):
+            return Outcome(Image(artifact.image, ref, found.image_id), skipped="the engine has it already")
+        requires = {
+            each.variable: _image(product(Node(image_target(each.image), "build"))).ref for each in artifact.requires
+        }
+        job = BuildJob(artifact, self.plan.base / artifact.context, ref, requires)
+        image_id = self.plan.builders[artifact.image].build(scope, job, tools)
+        # The name says what the image was made from, for ever; so it is given only if nothing changed while it was made.
+        if moved := self._tracker.confirm(scope, target):
+            tools.engine.untag(ref)
+            self._post(moved)
+            raise Cancelled("its inputs changed while it was built")
+        tools.engine.tag(image_id, ref)
+        return Outcome(Image(artifact.image, ref, image_id))
+
+    def _place(self, scope: Scope, start: Start, product: Products) -> Outcome:
+        image = _image(product(Node(start.node.target, "build")))
+        placed, is_sent = self._placer(scope).place(scope, image, self._tools(start.node.target))
+        return Outcome(
+            placed, note=placed.way if is_sent else "", skipped="" if is_sent else placed.way or "it is there already"
+        )
+
+    def _render(self, scope: Scope, start: Start) -> Outcome:
+        unit = self.plan.units[start.node.target.removeprefix("deploy/")]
+        tools = self._tools(start.node.target)
+        manifests = self.plan.renderers[unit.name].render(scope, unit, self.plan.base, self._namespace, tools)
+        if moved := self._tracker.confirm(scope, start.node.target):
+            self._post(moved)
+            raise Cancelled("its inputs changed while it was rendered")
+        used = images.used(manifests, tuple(self.plan.artifacts))
+        return Outcome(Rendered(unit.name, manifests, used, start.digest), note=f"{len(manifests)} objects")
+
+    def _apply(self, scope: Scope, start: Start, product: Products) -> Outcome:
+        cluster = _required(self._doors.cluster)
+        rendered = product(Node(start.node.target, "render"))
+        assert isinstance(rendered, Rendered)
+        refs = {name: ref for name, ref in start.basis.items() if name != MANIFESTS and name not in start.holds}
+        filled = images.fill(rendered.manifests, refs, tuple(self.plan.artifacts))
+
+        def tell(text: str) -> None:
+            self._emit(events.Notice(update=start.update, message=text))
+
+        for warning in filled.warnings:
+            tell(warning)
+        applied, changed = deploy_apply.apply(
+            scope,
+            cluster,
+            owner=deploy_apply.Owner(self.plan.project.metadata.name, rendered.unit, self.plan.known_units),
+            namespace=self._namespace,
+            manifests=filled.manifests,
+            held=filled.held,
+            images=refs,
+            on_line=tell,
+        )
+        self._deployed(applied)
+        note = _counted(changed, len(applied.objects), len(applied.pruned))
+        if applied.held:
+            note += "; " + ", ".join(f"{ref} waits for {why}" for ref, why in applied.held)
+        return Outcome(applied, note=note, skipped="" if changed or applied.pruned else f"{note}, as they should be")
+
+    def _ready(self, scope: Scope, start: Start, product: Products) -> Outcome:
+        applied = product(Node(start.node.target, "apply"))
+        assert isinstance(applied, Applied)
+        unit = self.plan.units[applied.unit]
+        ready = status.wait_ready(
+            scope,
+            _required(self._doors.cluster),
+            _required(self._doors.pods),
+            applied,
+            deadline_s=unit.ready_deadline_seconds,
+            on_progress=self._tools(start.node.target).line,
+        )
+        return Outcome(ready, note=ready.summary)
+
+    def _tools(self, target: str = "") -> Tools:
+        def line(text: str) -> None:
+            self._emit(events.Log(source="build", target=target, line=text))
+
+        return Tools(self._doors.processes, self._doors.engine, line)
+
+
+def image_ref(artifact: str, digest: str) -> str:
+    """The name of an image whose inputs have this digest (DESIGN: 16 hex digits, unique to the content)."""
+    return f"{artifact}:{digest[:16]}"
+
+
+def _image(product: Product) -> Image:
+    assert isinstance(product, Image)
+    return product
+
+
+def _counted(changed: int, objects: int, pruned: int) -> str:
+    words = f"{changed} of {objects} objects" if changed else f"{objects} objects"
+    return words + (f", {pruned} removed" if pruned else "")
+
+
+def _required(value: T | None) -> T:
+    if value is None:
+        raise TypeError("this step needs a cluster, and its command has none")
+    return value
