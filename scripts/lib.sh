@@ -65,13 +65,14 @@ choose_cluster() {
 }
 engine_answers() { docker version > /dev/null 2>&1; }
 has_own_kind() { case $(command -v kind) in "" | "$cache"/*) return 1;; esac; }
+has_devloop_test() { kind get clusters 2> /dev/null | grep -x devloop-test > /dev/null; }
 can_have_testbed() { is_debian_root && { has go || [ -x "$cache/bin/kubectl" ]; }; }
 
 # Says what will be installed and about how long it takes, before anything is done.
 plan() {
   venv_is_fresh || say "first, about 1 min: Python packages into .venv"
   case $cluster in
-    kind) kind get clusters 2> /dev/null | grep -qx devloop-test || say "first, about 1 min: kind create cluster --name devloop-test";;
+    kind) has_devloop_test || say "first, about 1 min: kind create cluster --name devloop-test";;
     testbed) "$testbed/up" --plan;;
     context | none) ;;
   esac
@@ -91,7 +92,7 @@ cluster_up() {
 kind_up() {
   local config=$cache/devloop-test.kubeconfig
   mkdir -p "$cache"
-  if kind get clusters 2> /dev/null | grep -qx devloop-test; then kind export kubeconfig --quiet --name devloop-test --kubeconfig "$config" || true
+  if has_devloop_test; then kind export kubeconfig --quiet --name devloop-test --kubeconfig "$config" || true
   else kind create cluster --name devloop-test --kubeconfig "$config" --wait 120s || true; fi
   if has kubectl && kubectl --kubeconfig "$config" --request-timeout=10s get --raw /readyz > /dev/null 2>&1; then
     export KUBECONFIG=$config DEVLOOP_TEST_CONTEXT=kind-devloop-test
