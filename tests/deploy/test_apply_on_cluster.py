@@ -1,0 +1,196 @@
+"""What only a real API server can tell: immutable fields, grace periods, definitions, ownership of fields."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from devloop.deploy import marks
+from devloop.errors import StepFailed
+from devloop.products import Manifest, ObjectRef
+from tests.deploy.conftest import World, config_map, manifest
+from tests.e2e.kube import Kubectl
+
+
+def deployment(image: str = "none:1", **labels: str) -> Manifest:
+    template = {
+        "metadata": {"labels": {"app": "api", **labels}},
+        "spec": {
+            "containers": [
+                {"name": "c", "image": image, "resources": {"requests": {"cpu": "1000m", "memory": "0.5Gi"}}}
+            ]
+        },
+    }
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "api", **labels}}, "template": template}
+    return manifest("apps/v1", "Deployment", "api", spec=spec)
+
+
+def job(image: str) -> Manifest:
+    template = {
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": image, "imagePullPolicy": "Never"}]}
+    }
+    return manifest("batch/v1", "Job", "migrate", spec={"template": template, "suspend": True})
+
+
+def test_nothing_changes_the_second_time_whatever_the_server_made_of_it(real: World) -> None:
+    service = manifest("v1", "Service", "api", spec={"selector": {"app": "api"}, "ports": [{"port": 80}]})
+    first = real.apply(deployment(), service, job("none:1"))
+    second = real.apply(deployment(), service, job("none:1"))
+    assert real.cluster.writes == []
+    assert not any(each.is_changed for each in second.objects)
+    generations = [[each.live["metadata"].get("generation") for each in one.objects] for one in (first, second)]
+    assert generations[0] == generations[1]
+
+
+def test_a_job_whose_template_changed_is_made_again(real: World) -> None:
+    before = real.apply(job("none:1")).objects[0].live
+    after = real.apply(job("none:2")).objects[0].live
+    assert before["metadata"]["uid"] != after["metadata"]["uid"]
+    assert after["spec"]["template"]["spec"]["containers"][0]["image"] == "none:2"
+    assert real.lines == ["job/migrate was deleted and made again: what changed cannot change in place"]
+
+
+def test_a_pod_takes_a_new_image_in_place_and_is_made_again_for_the_rest(real: World) -> None:
+    def pod(image: str, command: str) -> Manifest:
+        container = {"name": "c", "image": image, "imagePullPolicy": "Never", "command": [command]}
+        return manifest("v1", "Pod", "p", spec={"terminationGracePeriodSeconds": 1, "containers": [container]})
+
+    uids = [
+        real.apply(pod(image, command)).objects[0].live["metadata"]["uid"]
+        for image, command in (("none:1", "a"), ("none:2", "a"), ("none:2", "b"))
+    ]
+    assert uids[0] == uids[1] != uids[2]
+
+
+def test_a_job_that_was_there_before_is_not_deleted_for_its_change(real: World, kubectl: Kubectl) -> None:
+    kubectl.run("create", "job", "migrate", "--image=none:0")
+    with pytest.raises(StepFailed, match="field is immutable") as told:
+        real.apply(job("none:1"))
+    assert told.value.hint is not None
+    assert f"kubectl delete job/migrate --namespace {real.namespace}" in told.value.hint
+    assert not any(each.startswith("delete") for each in real.cluster.writes)
+
+
+def test_an_immutable_selector_is_told_with_the_way_out(real: World) -> None:
+    real.apply(deployment())
+    with pytest.raises(StepFailed) as told:
+        real.apply(deployment(more="1"))
+    assert "spec.selector" in told.value.message
+    assert told.value.where == "k8s/deployment.yaml:1"
+    assert f"kubectl delete deployment/api --namespace {real.namespace}" in (told.value.hint or "")
+
+
+def test_adopted_objects_are_never_deleted_and_lose_only_our_marks(real: World, kubectl: Kubectl) -> None:
+    kubectl.run("create", "configmap", "old", "--from-literal=theirs=1")
+    kubectl.run("create", "deployment", "api", "--image=none:0", "--replicas=0")
+    real.apply(config_map("old"), deployment())
+    assert marks.is_adopted(real.live("ConfigMap", "old"))
+    assert real.apply(config_map("old"), deployment()).objects[0].is_changed is False
+    applied = real.apply(config_map("new"))
+    assert applied.pruned == ()
+    assert sorted(real.lines) == [
+        "kept configmap/old, which is no longer rendered: it was there before devloop",
+        "kept deployment/api, which is no longer rendered: it was there before devloop",
+    ]
+    old, api = real.live("ConfigMap", "old"), real.live("Deployment", "api", "apps/v1")
+    assert old is not None
+    assert api is not None
+    assert old["data"] == {"theirs": "1", "key": "1"}
+    assert api["spec"]["template"]["spec"]["containers"][0]["name"] in ("none", "c")
+    for live in (old, api):
+        assert not marks.label(live, marks.PART_OF)
+        assert not marks.annotation(live, marks.UNIT)
+    assert real.apply(config_map("new")).objects[0].is_changed is False
+    assert real.lines == []
+
+
+def test_a_definition_and_its_objects_go_in_one_apply(real: World) -> None:
+    group = f"t{uuid.uuid4().hex[:8]}.example.com"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    definition = manifest(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        f"foos.{group}",
+        spec={
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": "foos", "kind": "Foo"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    )
+    foo = manifest(f"{group}/v1", "Foo", "x", spec={"a": 1})
+    try:
+        applied = real.apply(foo, definition)
+        assert [each.is_changed for each in applied.objects] == [True, True]
+        real.apply(foo, definition)
+        assert real.cluster.writes == []
+        deleted = real.delete()
+        assert list(map(str, deleted.deleted)) == ["foo/x"]
+        assert [str(ref) for ref, _ in deleted.kept] == [f"customresourcedefinition/foos.{group}"]
+    finally:
+        real.cluster.delete(
+            real.scope, ObjectRef("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", f"foos.{group}")
+        )
+
+
+def test_a_namespace_that_is_among_the_manifests_is_made_first(real: World) -> None:
+    name = f"{real.namespace}-2"
+    there = World(real.scope, real.cluster, name)
+    namespace = manifest("v1", "Namespace", name)
+    try:
+        there.apply(config_map("a"), namespace)
+        assert real.cluster.writes == [f"apply namespace/{name}", "apply configmap/devloop-shop", "apply configmap/a"]
+        deleted = there.delete()
+        assert [str(ref) for ref, _ in deleted.kept] == [f"namespace/{name}"]
+        assert list(map(str, there.delete(asked={f"namespace/{name}"}, patience_s=60.0).deleted)) == [
+            f"namespace/{name}"
+        ]
+    finally:
+        real.cluster.delete(real.scope, ObjectRef("v1", "Namespace", "", name))
+
+
+def test_a_missing_namespace_is_told_with_the_command_that_makes_it(real: World) -> None:
+    with pytest.raises(StepFailed, match="no namespace nowhere-at-all") as told:
+        World(real.scope, real.cluster, "nowhere-at-all").apply(config_map("a"))
+    assert told.value.hint == "kubectl create namespace nowhere-at-all"
+
+
+def test_objects_of_other_namespaces_are_in_the_inventory_too(real: World, kubectl: Kubectl) -> None:
+    other = f"{real.namespace}-3"
+    kubectl.run("create", "namespace", other)
+    try:
+        real.apply(config_map("a"), config_map("b", namespace=other))
+        assert sorted(ref.namespace for ref in real.delete().deleted) == sorted([real.namespace, other])
+    finally:
+        real.cluster.delete(real.scope, ObjectRef("v1", "Namespace", "", other))
+
+
+def test_the_servers_own_words_are_the_message(real: World) -> None:
+    bad: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bad"}, "data": {"a": 1}}
+    secret: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s"},
+        "stringData": {"a": 12345},
+    }
+    with pytest.raises(StepFailed) as told:
+        real.apply(Manifest(bad, "k8s/bad.yaml:3"), Manifest(secret, "k8s/s.yaml:9"), config_map("good"))
+    assert "configmap/bad: " in told.value.message
+    assert ".data.a: expected string" in told.value.message
+    assert told.value.where == "k8s/bad.yaml:3"
+    assert "k8s/s.yaml:9: secret/s: " in told.value.evidence[0]
+    assert "12345" not in told.value.evidence[0]
+    assert "good" in real.names()
+
+
+def test_marks_are_what_the_applyset_convention_says(real: World, kubectl: Kubectl) -> None:
+    real.apply(config_map("a"), deployment())
+    parent = kubectl.json("get", "configmap", "devloop-shop")
+    applyset = parent["metadata"]["labels"]["applyset.kubernetes.io/id"]
+    listed = kubectl.json("get", "configmaps,deployments", "-l", f"applyset.kubernetes.io/part-of={applyset}")
+    assert sorted(each["metadata"]["name"] for each in listed["items"]) == ["a", "api"]
+    assert (
+        parent["metadata"]["annotations"]["applyset.kubernetes.io/contains-group-kinds"] == "ConfigMap,Deployment.apps"
+    )
