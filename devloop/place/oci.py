@@ -1,0 +1,145 @@
+"""Images as containerd reads them: names in full, chain IDs, and an OCI layout tar that may leave out known layers.
+
+Comes in: an image's raw config, its layers' diff IDs and the blobs at hand. Goes out: values and bytes. Pure except that blobs
+are read from the spool file. It never describes an image that containerd could mistake for another: digests are computed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_CHUNK_BYTES = 1 << 18
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A layer's bytes in the spool file, as they are sent: plain, or compressed with gzip."""
+
+    digest: str
+    offset: int
+    size_bytes: int
+    is_gzip: bool = False
+
+
+@dataclass(frozen=True)
+class Content:
+    """An image's raw config, and blobs by diff ID: at least those that were asked for. `fd`: the open spool file they are in."""
+
+    config: bytes
+    blobs: Mapping[str, Blob]
+    fd: int
+
+
+def digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def full_name(ref: str) -> str:
+    """The name under which containerd and the kubelet know a ref: with registry, `library/` and tag.
+
+    The rules are those of github.com/distribution/reference, normalize.go.
+    """
+    name, colon, tag = ref.rpartition(":")
+    if not colon or "/" in tag:
+        name, tag = ref, "latest"
+    domain, slash, rest = name.partition("/")
+    if not slash or not ("." in domain or ":" in domain or domain == "localhost" or domain != domain.lower()):
+        domain, rest = "docker.io", name
+    if domain in ("docker.io", "index.docker.io"):
+        domain, rest = "docker.io", rest if "/" in rest else f"library/{rest}"
+    return f"{domain}/{rest}:{tag}"
+
+
+def chain_ids(diff_ids: Sequence[str]) -> tuple[str, ...]:
+    """The names of the snapshots that stand for the layers up to each one.
+
+    https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid
+    """
+    chain: list[str] = []
+    for diff_id in diff_ids:
+        chain.append(digest_of(f"{chain[-1]} {diff_id}".encode()) if chain else diff_id)
+    return tuple(chain)
+
+
+def archive(
+    content: Content, name: str, diff_ids: Sequence[str], included: frozenset[str]
+) -> tuple[int, Iterator[bytes]]:
+    """The size and the chunks of an OCI layout tar of one image, holding only the `included` layers.
+
+    containerd unpacks by chain ID and never looks at the blob of a layer whose snapshot it has, so the descriptors of those
+    need only be well-formed. An OCI layout is taken at its word; a docker archive without all layers would be refused.
+    """
+    manifest = _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": _descriptor(
+                "application/vnd.oci.image.config.v1+json", digest_of(content.config), len(content.config)
+            ),
+            "layers": [_layer(diff_id, content.blobs.get(diff_id)) for diff_id in diff_ids],
+        }
+    )
+    entry = _descriptor(_MANIFEST, digest_of(manifest), len(manifest)) | {
+        "annotations": {
+            "io.containerd.image.name": name,
+            "org.opencontainers.image.ref.name": name.rpartition(":")[2],
+        }
+    }
+    index = _json({"schemaVersion": 2, "manifests": [entry]})
+    small = {
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+        "index.json": index,
+        _blob_path(digest_of(content.config)): content.config,
+        _blob_path(digest_of(manifest)): manifest,
+    }
+    blobs = {blob.digest: blob for diff_id, blob in content.blobs.items() if diff_id in included}
+    sizes = [*map(len, small.values()), *(blob.size_bytes for blob in blobs.values())]
+    total = sum(512 + _padded(size) for size in sizes) + 1024
+    return total, _chunks(small, list(blobs.values()), content.fd)
+
+
+def _chunks(small: Mapping[str, bytes], blobs: Sequence[Blob], fd: int) -> Iterator[bytes]:
+    yield b"".join(_header(path, len(data)) + data + b"\0" * (-len(data) % 512) for path, data in small.items())
+    for blob in blobs:
+        yield _header(_blob_path(blob.digest), blob.size_bytes)
+        end = blob.offset + blob.size_bytes
+        # Not read and seek: archives for several nodes are made from one file at the same time.
+        for at in range(blob.offset, end, _CHUNK_BYTES):
+            yield os.pread(fd, min(_CHUNK_BYTES, end - at), at)
+        yield b"\0" * (-blob.size_bytes % 512)
+    yield b"\0" * 1024
+
+
+def _layer(diff_id: str, blob: Blob | None) -> dict[str, object]:
+    if blob is None:
+        return _descriptor(_LAYER, diff_id, 0)
+    return _descriptor(_LAYER + ("+gzip" if blob.is_gzip else ""), blob.digest, blob.size_bytes)
+
+
+def _descriptor(media_type: str, digest: str, size_bytes: int) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": digest, "size": size_bytes}
+
+
+def _header(path: str, size_bytes: int) -> bytes:
+    entry = tarfile.TarInfo(path)
+    entry.size = size_bytes
+    return entry.tobuf(tarfile.GNU_FORMAT)  # USTAR ends at 8 GiB
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _blob_path(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix('sha256:')}"
+
+
+def _padded(size: int) -> int:
+    return size + -size % 512
