@@ -1,0 +1,111 @@
+"""A cluster's node that is a container of our engine: asking its containerd what it has, and giving it images.
+
+Comes in: the node's container. Goes out: the node's answer, or the error with the command. Everything goes through
+`docker exec`, several questions in one, because each costs more than what is asked. It never leaves an image's name on the
+node that did not arrive whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from devloop.errors import StepFailed
+from devloop.scope import Scope
+from devloop.stages import Completed, Container, Tools
+
+# kind sets another snapshotter than the default on some file systems, and only in the configuration:
+# https://github.com/kubernetes-sigs/kind/blob/main/pkg/cluster/nodeutils/util.go
+_LOOK = """
+ctr -n k8s.io images ls -q name=="$1" || exit
+echo --
+snapshotter=$2
+if [ -z "$snapshotter" ]; then
+  config=$(containerd config dump) || exit
+  snapshotter=$(printf '%s\\n' "$config" | sed -n "s/^ *snapshotter *= *[\\"']\\([a-z0-9.-]\\{1,\\}\\)[\\"'].*/\\1/p" | head -n 1)
+fi
+echo "${snapshotter:=overlayfs}"
+echo --
+ctr -n k8s.io snapshots --snapshotter "$snapshotter" ls
+"""
+
+# An import that failed may leave the name behind (containerd 1.6 stores it before unpacking), and the kubelet would believe it. The
+# kubelet sees an image when containerd's CRI plugin has, which its label tells; it follows within milliseconds.
+_LOAD = """
+name=$1 snapshotter=$2 top=$3
+if ctr -n k8s.io images import --snapshotter "$snapshotter" - >&2 &&
+    { [ -z "$top" ] || ctr -n k8s.io snapshots --snapshotter "$snapshotter" info "$top" >/dev/null; }; then
+  for try in 1 2 3 4 5 6 7 8 9 10; do
+    row=$(ctr -n k8s.io images ls name=="$name")
+    case $row in *io.cri-containerd.image=managed*) exit 0 ;; esac
+    sleep 0.05
+  done
+  case $row in *"$name"*) exit 0 ;; esac
+fi
+ctr -n k8s.io images rm "$name" >/dev/null 2>&1
+exit 1
+"""
+
+_NOISE = re.compile(r"level=(warning|info|debug)|^unpacking |^\S+\s+saved|^application/")
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What a node has: whether it knows the name, which snapshots (chain IDs) exist, and which snapshotter it uses."""
+
+    has_name: bool
+    snapshots: frozenset[str]
+    snapshotter: str
+
+
+def look(scope: Scope, tools: Tools, node: Container, name: str, snapshotter: str = "") -> NodeState:
+    """Asks the node for an image by its full name. `snapshotter`: "" when it is not known yet. Blocks; cancelled by the scope.
+
+    Raises: StepFailed when the node does not answer.
+    """
+    done = _run(scope, tools, node, "look", script=_LOOK, arguments=(name, snapshotter))
+    try:
+        names, used, table = done.stdout.split("--\n")
+    except ValueError as exc:
+        raise StepFailed(f"node {node.name} gave an answer that is not understood", evidence=done.tail) from exc
+    committed = (line.split() for line in table.splitlines())
+    return NodeState(
+        has_name=name in names.split(),
+        snapshots=frozenset(words[0] for words in committed if words and words[-1] == "Committed"),
+        snapshotter=used.strip(),
+    )
+
+
+def load(
+    scope: Scope, tools: Tools, node: Container, *, name: str, snapshotter: str, top: str, archive: Iterator[bytes]
+) -> None:
+    """Imports an archive and makes sure that the image is there and unpacked: `top` is its last layer's chain ID.
+
+    Blocks; cancelled by the scope. Raises: StepFailed, after the name is off the node again.
+    """
+    _run(scope, tools, node, "load", script=_LOAD, arguments=(name, snapshotter, top), stdin=archive)
+
+
+def _run(
+    scope: Scope,
+    tools: Tools,
+    node: Container,
+    what: str,
+    *,
+    script: str,
+    arguments: tuple[str, ...],
+    stdin: Iterator[bytes] | None = None,
+) -> Completed:
+    flags = ("-i",) if stdin is not None else ()
+    argv = ("docker", "exec", *flags, node.container_id, "sh", "-c", script, what, *arguments)
+    done = tools.processes.run(scope, argv, env=tools.engine.environment(), stdin=stdin, check=False)
+    if done.code != 0:
+        said = tuple(line for line in done.tail if not _NOISE.search(line))
+        raise StepFailed(
+            f"node {node.name} did not {what} the image",
+            hint=f"is the node running? try `docker exec {node.name} ctr -n k8s.io images ls`",
+            where=f"node/{node.name}",
+            evidence=said or done.tail,
+        )
+    return done
