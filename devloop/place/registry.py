@@ -1,0 +1,49 @@
+"""Gets images to a cluster through a registry that both the engine and the cluster reach.
+
+Comes in: an image of the engine and the registry's address. Goes out: the pushed ref with its digest, so that what runs is
+what was pushed. What the registry has is not sent again: the engine asks it layer by layer, with the docker CLI's credentials,
+which devloop never reads.
+"""
+
+from __future__ import annotations
+
+from devloop.products import Image, Placed
+from devloop.scope import Scope
+from devloop.stages import Tools
+
+
+class RegistryPlacer:
+    """Pushes images below one registry (and path)."""
+
+    def __init__(self, registry: str) -> None:
+        self._registry = registry.rstrip("/")
+
+    def place(self, scope: Scope, image: Image, tools: Tools) -> tuple[Placed, bool]:
+        """Pushes it; False when the registry had all layers. Blocks; cancelled by the scope.
+
+        Raises: StepFailed when the registry refuses, with the login to try; Unavailable when the engine is away.
+        """
+        ref = pushed_ref(self._registry, image.ref)
+        lines: list[str] = []
+
+        def take(line: str) -> None:
+            lines.append(line)
+            tools.line(line)
+
+        tools.engine.tag(image.image_id, ref)
+        try:
+            digest = tools.engine.push(scope, ref, take)
+        finally:
+            if ref != image.ref:
+                tools.engine.untag(ref)
+        sent = sum(line.endswith(": Pushed") for line in lines)
+        way = f"{sent} layer{'' if sent == 1 else 's'} → {self._registry}" if sent else f"in {self._registry} already"
+        return Placed(image.artifact, f"{ref}@{digest}", image.image_id, way), sent > 0
+
+
+def pushed_ref(registry: str, ref: str) -> str:
+    """The ref below the registry; one that is there already stays. A port in the ref's own host becomes part of a path."""
+    if ref.startswith(f"{registry}/"):
+        return ref
+    name, _, tag = ref.rpartition(":")
+    return f"{registry}/{name.replace(':', '_')}:{tag}"

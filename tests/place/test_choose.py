@@ -1,0 +1,217 @@
+"""Which way is chosen for a cluster, and which engine it brings along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from devloop.config import model
+from devloop.errors import StepFailed, Unavailable, UsageError
+from devloop.place.choose import choose, engine_environment
+from devloop.place.kind import KindPlacer
+from devloop.place.registry import RegistryPlacer
+from devloop.place.shared import SharedPlacer
+from devloop.products import Image, Object
+from devloop.scope import Scope
+from devloop.stages import ApiRefusal, Cluster, EngineInfo, Placer, Tools
+from devloop.testing.engine import FakeEngine
+from devloop.testing.processes import FakeProcesses
+from tests.place.containerd import FakeNode
+
+
+class Nodes:
+    """A cluster of which only its nodes are asked."""
+
+    context = "some-context"
+
+    def __init__(self, *nodes: Object, refusal: ApiRefusal | None = None) -> None:
+        self._nodes = list(nodes)
+        self._refusal = refusal
+
+    def list(self, scope: Scope, api_version: str, kind: str, **_: Any) -> list[Object]:
+        assert (api_version, kind) == ("v1", "Node")
+        if self._refusal is not None:
+            raise self._refusal
+        return self._nodes
+
+
+def node(name: str, runtime: str = "containerd://2.4.2", images: tuple[str, ...] = ()) -> Object:
+    return {
+        "metadata": {"name": name},
+        "status": {
+            "nodeInfo": {"containerRuntimeVersion": runtime},
+            "images": [{"names": [image]} for image in images],
+        },
+    }
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine(info=EngineInfo("27.0", "my-engine", "Alpine"))
+
+
+@pytest.fixture
+def processes() -> FakeProcesses:
+    fake = FakeProcesses()
+    fake.when("docker")
+    return fake
+
+
+@pytest.fixture
+def chosen(engine: FakeEngine, processes: FakeProcesses) -> Callable[..., Placer]:
+    def choose_for(*nodes: Object, refusal: ApiRefusal | None = None, registry: str | None = None) -> Placer:
+        cluster = cast(Cluster, Nodes(*nodes, refusal=refusal))
+        with Scope("test") as scope:
+            return choose(scope, model.Cluster(registry=registry), cluster, engine, processes)
+
+    return choose_for
+
+
+def test_a_registry_in_the_config_wins(chosen: Callable[..., Placer]) -> None:
+    assert isinstance(chosen(node("x"), registry="localhost:5001"), RegistryPlacer)
+
+
+def test_nodes_that_are_containers_of_this_engine_are_kinds(
+    chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses
+) -> None:
+    mine, other = (FakeNode(f"{name}-control-plane", engine, processes, name) for name in ("mine", "other"))
+    placer = chosen(node("mine-control-plane"))
+    assert isinstance(placer, KindPlacer)
+    image = Image("api", "api:1", engine.add("api:1", [{"a": b"1"}]))
+    with Scope("test") as scope:
+        placer.place(scope, image, Tools(processes, engine))
+    assert (len(mine.imports), len(other.imports)) == (1, 0)
+
+
+def test_a_kind_cluster_of_another_engine_is_not_ours(
+    chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses
+) -> None:
+    FakeNode("other-control-plane", engine, processes, "other")
+    with pytest.raises(UsageError):
+        chosen(node("mine-control-plane"))
+
+
+def test_a_dockerd_node_with_the_engines_name_shares_its_images(chosen: Callable[..., Placer]) -> None:
+    assert isinstance(chosen(node("my-engine", "docker://27.0")), SharedPlacer)
+
+
+def test_a_dockerd_node_whose_images_are_all_here_shares_them(
+    chosen: Callable[..., Placer], engine: FakeEngine
+) -> None:
+    engine.add("pause:3.10", [{"a": b"1"}])
+    assert isinstance(chosen(node("docker-desktop", "docker://27.0", ("pause:3.10",))), SharedPlacer)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (),
+        (node("my-engine"),),
+        (node("other", "docker://27.0"),),
+        (node("other", "docker://27.0", ("pause:3.10", "etcd:3")),),
+        (node("my-engine", "docker://27.0"), node("second", "docker://27.0")),
+    ],
+    ids=["no nodes", "containerd", "another name", "images of another engine", "two nodes"],
+)
+def test_another_cluster_needs_a_registry(
+    chosen: Callable[..., Placer], engine: FakeEngine, nodes: tuple[Object, ...]
+) -> None:
+    engine.add("pause:3.10", [{"a": b"1"}])
+    with pytest.raises(UsageError, match="cluster of context some-context cannot see") as caught:
+        chosen(*nodes)
+    assert caught.value.hint is not None
+    assert "cluster.registry" in caught.value.hint
+
+
+def test_nodes_that_may_not_be_listed_need_a_registry(chosen: Callable[..., Placer]) -> None:
+    with pytest.raises(UsageError, match="cannot see"):
+        chosen(refusal=ApiRefusal(403, "Forbidden", "nodes is forbidden"))
+
+
+def test_another_refusal_is_a_failure_in_the_servers_words(chosen: Callable[..., Placer]) -> None:
+    with pytest.raises(StepFailed, match="who are you"):
+        chosen(refusal=ApiRefusal(401, "Unauthorized", "who are you"))
+
+
+def test_without_the_docker_cli_it_says_so(engine: FakeEngine) -> None:
+    with Scope("test") as scope, pytest.raises(UsageError, match="docker is not installed"):
+        choose(scope, model.Cluster(registry="r"), cast(Cluster, Nodes()), engine, FakeProcesses())
+
+
+def test_a_shared_engine_only_needs_the_name(engine: FakeEngine) -> None:
+    image_id = engine.add("api:1", [{"a": b"1"}])
+    tools = Tools(FakeProcesses(), engine)
+    with Scope("test") as scope:
+        for ref in ("api:1", "api:2"):
+            placed, was_sent = SharedPlacer().place(scope, Image("api", ref, image_id), tools)
+            assert (placed.ref, was_sent) == (ref, False)
+            assert engine.inspect(ref) is not None
+        with pytest.raises(StepFailed, match="any more"):
+            SharedPlacer().place(scope, Image("api", "api:3", f"sha256:{'0' * 64}"), tools)
+
+
+PROFILES = json.dumps(
+    {
+        "invalid": [],
+        "valid": [
+            {"Name": "minikube", "Config": {"KubernetesConfig": {"ContainerRuntime": "docker"}}},
+            {"Name": "other", "Config": {"KubernetesConfig": {"ContainerRuntime": "containerd"}}},
+        ],
+    }
+)
+DOCKER_ENV = "DOCKER_TLS_VERIFY=1\nDOCKER_HOST=tcp://192.168.49.2:2376\nDOCKER_CERT_PATH=/h/.minikube/certs\nMINIKUBE_ACTIVE_DOCKERD=minikube\n"
+
+
+@pytest.fixture
+def minikube() -> FakeProcesses:
+    fake = FakeProcesses()
+    fake.when("minikube", "profile", "list", stdout=PROFILES)
+    fake.when("minikube", "--profile", "minikube", "docker-env", stdout=DOCKER_ENV)
+    return fake
+
+
+def test_a_minikube_profile_with_docker_brings_its_engine(minikube: FakeProcesses) -> None:
+    with Scope("test") as scope:
+        assert engine_environment(scope, "minikube", minikube) == {
+            "DOCKER_TLS_VERIFY": "1",
+            "DOCKER_HOST": "tcp://192.168.49.2:2376",
+            "DOCKER_CERT_PATH": "/h/.minikube/certs",
+        }
+
+
+@pytest.mark.parametrize("context", ["other", "prod", "kind-devloop"])
+def test_another_context_brings_none(minikube: FakeProcesses, context: str) -> None:
+    with Scope("test") as scope:
+        assert engine_environment(scope, context, minikube) == {}
+
+
+def test_a_kind_context_asks_nobody(minikube: FakeProcesses) -> None:
+    with Scope("test") as scope:
+        engine_environment(scope, "kind-devloop", minikube)
+    assert minikube.calls == []
+
+
+def test_without_minikube_nothing_is_run() -> None:
+    with Scope("test") as scope:
+        assert engine_environment(scope, "minikube", FakeProcesses()) == {}
+
+
+@pytest.mark.parametrize("said", ["", "no profiles found", "{}", '{"valid": null}', "[]"])
+def test_minikube_without_profiles_brings_none(said: str) -> None:
+    fake = FakeProcesses()
+    fake.when("minikube", "profile", "list", stdout=said, code=14)
+    with Scope("test") as scope:
+        assert engine_environment(scope, "minikube", fake) == {}
+
+
+def test_a_stopped_minikube_is_an_outage(minikube: FakeProcesses) -> None:
+    minikube.when(
+        "minikube", "--profile", "minikube", "docker-env", stderr="The control-plane node is not running\n", code=83
+    )
+    with Scope("test") as scope, pytest.raises(Unavailable) as caught:
+        engine_environment(scope, "minikube", minikube)
+    assert caught.value.hint is not None
+    assert "minikube start" in caught.value.hint

@@ -1,0 +1,86 @@
+"""Placing through a registry."""
+
+from __future__ import annotations
+
+import pytest
+
+from devloop.errors import StepFailed
+from devloop.place.registry import RegistryPlacer, pushed_ref
+from devloop.products import Image
+from devloop.scope import Cancelled, Scope
+from devloop.stages import Tools
+from devloop.testing.engine import FakeEngine
+from devloop.testing.processes import FakeProcesses
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def tools(engine: FakeEngine) -> Tools:
+    return Tools(FakeProcesses(), engine)
+
+
+@pytest.mark.parametrize(
+    ("registry", "ref", "pushed"),
+    [
+        ("localhost:5001", "shop/api:v1", "localhost:5001/shop/api:v1"),
+        ("reg.example/team", "api:v1", "reg.example/team/api:v1"),
+        ("reg.example/team", "reg.example/team/api:v1", "reg.example/team/api:v1"),
+        ("localhost:5001", "reg.example:5000/api:v1", "localhost:5001/reg.example_5000/api:v1"),
+    ],
+)
+def test_a_ref_is_put_below_the_registry(registry: str, ref: str, pushed: str) -> None:
+    assert pushed_ref(registry, ref) == pushed
+
+
+def test_what_runs_is_what_was_pushed(engine: FakeEngine, tools: Tools) -> None:
+    image = Image("shop/api", "shop/api:v1", engine.add("shop/api:v1", [{"a": b"1"}, {"b": b"2"}]))
+    with Scope("test") as scope:
+        placed, was_sent = RegistryPlacer("localhost:5001/").place(scope, image, tools)
+    assert placed.ref.startswith("localhost:5001/shop/api:v1@sha256:")
+    assert (was_sent, placed.way) == (True, "2 layers → localhost:5001")
+    assert engine.pushed == ["localhost:5001/shop/api:v1"]
+
+
+def test_what_the_registry_has_counts_as_there(engine: FakeEngine, tools: Tools) -> None:
+    image = Image("shop/api", "shop/api:v1", engine.add("shop/api:v1", [{"a": b"1"}]))
+    placer = RegistryPlacer("localhost:5001")
+    with Scope("test") as scope:
+        first, _ = placer.place(scope, image, tools)
+        second, was_sent = placer.place(scope, image, tools)
+    assert (was_sent, second.way, second.ref) == (False, "in localhost:5001 already", first.ref)
+
+
+def test_the_name_for_the_push_does_not_stay(engine: FakeEngine, tools: Tools) -> None:
+    image = Image("shop/api", "shop/api:v1", engine.add("shop/api:v1", [{"a": b"1"}]))
+    with Scope("test") as scope:
+        RegistryPlacer("localhost:5001").place(scope, image, tools)
+    assert engine.inspect("localhost:5001/shop/api:v1") is None
+    assert engine.inspect("shop/api:v1") is not None
+
+
+def test_a_name_that_is_below_the_registry_already_stays(engine: FakeEngine, tools: Tools) -> None:
+    ref = "localhost:5001/api:v1"
+    image = Image("localhost:5001/api", ref, engine.add(ref, [{"a": b"1"}]))
+    with Scope("test") as scope:
+        RegistryPlacer("localhost:5001").place(scope, image, tools)
+    assert engine.inspect(ref) is not None
+
+
+def test_a_cancelled_push_leaves_no_name(engine: FakeEngine, tools: Tools) -> None:
+    image = Image("shop/api", "shop/api:v1", engine.add("shop/api:v1", [{"a": b"1"}]))
+    engine.blocked.add("push")
+    with Scope("test") as scope:
+        timer = Scope("timer")
+        scope.spawn("cancel", lambda: (timer.wait(0.05), scope.cancel())[0])  # type: ignore[func-returns-value]
+        with pytest.raises(Cancelled):
+            RegistryPlacer("localhost:5001").place(scope, image, tools)
+    assert engine.inspect("localhost:5001/shop/api:v1") is None
+
+
+def test_an_image_that_the_engine_lost_fails(tools: Tools) -> None:
+    with Scope("test") as scope, pytest.raises(StepFailed):
+        RegistryPlacer("localhost:5001").place(scope, Image("a", "a:1", f"sha256:{'0' * 64}"), tools)
