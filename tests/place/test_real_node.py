@@ -1,0 +1,230 @@
+"""Placing on a real node: what BuildKit builds, dockerd saves, containerd imports and the kubelet runs."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from devloop.effects import docker
+from devloop.effects.process import RealProcesses
+from devloop.errors import StepFailed
+from devloop.place.choose import kind_nodes
+from devloop.place.kind import KindPlacer, LayerSource
+from devloop.place.oci import Blob, Content, full_name
+from devloop.place.saved import from_save
+from devloop.products import Image, Placed
+from devloop.scope import Scope
+from devloop.stages import Container, Engine, EngineImage, Tools
+from tests.e2e.kube import Cluster, Kubectl
+from tests.e2e.web import eventually
+
+pytestmark = pytest.mark.timeout(300)
+
+DOCKERFILE = """FROM {base}
+COPY deps /app/deps
+COPY settings /app/settings
+COPY version /app/version
+CMD ["cat", "/app/version"]
+"""
+
+
+class Shop:
+    """A small image in many versions, and the nodes it is placed on."""
+
+    def __init__(self, folder: Path, engine: docker.DockerEngine, nodes: tuple[Container, ...]) -> None:
+        self.repository = f"devloop-test/{uuid.uuid4().hex[:12]}"
+        self.engine = engine
+        self.nodes = nodes
+        self.lines: list[str] = []
+        self.tools = Tools(RealProcesses(), engine, self.lines.append)
+        self._folder = folder
+        self._refs: set[str] = set()
+
+    def build(self, version: str, *, base: str = "python:3.11-slim", deps: str = "", repository: str = "") -> Image:
+        for name, content in {
+            "Dockerfile": DOCKERFILE.format(base=base),
+            "deps": f"{deps or self.repository}\n" * 5000,
+            "settings": f"{self.repository}\n" * 3000,
+            "version": f"{self.repository} {version}\n",
+        }.items():
+            (self._folder / name).write_text(content)
+        ref = f"{repository or self.repository}:{version}"
+        self._refs.add(ref)
+        self._run("docker", "build", "-q", "-t", ref, str(self._folder))
+        found = self.engine.inspect(ref)
+        assert found is not None
+        return Image(self.repository, ref, found.image_id)
+
+    def place(self, image: Image, *sources: LayerSource) -> tuple[Placed, bool]:
+        placer = KindPlacer(self.nodes, sources or (from_save,))
+        with Scope("place") as scope:
+            return placer.place(scope, image, self.tools)
+
+    def diff_ids(self, image: Image) -> tuple[str, ...]:
+        found = self.engine.inspect(image.image_id)
+        assert found is not None
+        return found.layers
+
+    def ctr(self, *words: str) -> list[str]:
+        """What the first node's containerd says, the other nodes are not asked."""
+        node = self.nodes[0].container_id
+        return self._run("docker", "exec", node, "ctr", "-n", "k8s.io", *words).splitlines()
+
+    def forget_blobs(self, digests: tuple[str, ...]) -> None:
+        present = [digest for digest in self.ctr("content", "ls", "-q") if digest in digests]
+        if present:
+            self.ctr("content", "rm", *present)
+
+    def clean(self) -> None:
+        for ref in self._refs:
+            self.engine.untag(ref)
+            for node in self.nodes:
+                name = full_name(ref)
+                self._run("docker", "exec", node.container_id, "ctr", "-n", "k8s.io", "images", "rm", name)
+
+    def _run(self, *argv: str) -> str:
+        with Scope("run") as scope:
+            return RealProcesses().run(scope, argv, env={"DOCKER_BUILDKIT": "1"}).stdout
+
+
+@pytest.fixture
+def shop(engine: str, cluster: Cluster, tmp_path: Path) -> Iterator[Shop]:
+    made = docker.connect()
+    nodes = kind_nodes(Kubectl(cluster.context, "default").list("nodes"), made)
+    if not nodes:
+        pytest.skip(f"the nodes of {cluster.context} are no containers of this engine")
+    shop = Shop(tmp_path, made, nodes)
+    yield shop
+    shop.clean()
+    made.close()
+
+
+@pytest.fixture
+def run(kubectl: Kubectl) -> Callable[[Image], str]:
+    """A function: runs the image in a pod that may not pull, and returns what it printed."""
+
+    def run_pod(image: Image) -> str:
+        name = f"pod-{uuid.uuid4().hex[:6]}"
+        container = {"name": "main", "image": image.ref, "imagePullPolicy": "Never"}
+        spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container]}
+        kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}))
+
+        def is_over() -> bool:
+            pod = kubectl.get("pod", name)
+            return pod is not None and pod["status"].get("phase") in ("Succeeded", "Failed")
+
+        eventually(is_over, timeout_s=60, what=f"the end of {name}")
+        return kubectl.run("logs", name)
+
+    return run_pod
+
+
+def test_of_a_change_only_the_top_layer_travels_and_the_pod_shows_it(shop: Shop, run: Callable[[Image], str]) -> None:
+    first, second = shop.build("v1"), shop.build("v2")
+    placed, was_sent = shop.place(first)
+    assert was_sent, placed
+    assert "delta" in placed.way
+    assert run(first) == f"{shop.repository} v1\n"
+
+    placed, was_sent = shop.place(second)
+    assert was_sent
+    # The top layer is one small file; the two below it are over 100 kB each, and the base is 190 MB.
+    assert placed.sent_bytes < 20_000, placed
+    assert shop.diff_ids(first)[:-1] == shop.diff_ids(second)[:-1]
+    assert run(second) == f"{shop.repository} v2\n"
+    assert shop.place(second) == (
+        Placed(second.artifact, second.ref, second.image_id, "on the node already"),
+        False,
+    )
+
+
+def test_a_change_in_the_middle_sends_that_layer_and_those_above(shop: Shop, run: Callable[[Image], str]) -> None:
+    shop.place(shop.build("v1", base="busybox:1.37"))
+    changed = shop.build("v2", base="busybox:1.37", deps="other deps")
+    placed, _ = shop.place(changed)
+    assert 50_000 < placed.sent_bytes < 400_000
+    assert run(changed) == f"{shop.repository} v2\n"
+
+
+def test_parents_whose_blobs_are_gone_are_not_sent_again(shop: Shop, run: Callable[[Image], str]) -> None:
+    first = shop.build("v1", base="busybox:1.37")
+    shop.place(first)
+    shop.forget_blobs(shop.diff_ids(first))
+    second = shop.build("v2", base="busybox:1.37")
+    placed, _ = shop.place(second)
+    assert placed.sent_bytes < 20_000, placed
+    assert "delta" in placed.way
+    assert run(second) == f"{shop.repository} v2\n"
+
+
+def test_a_delta_that_the_node_refuses_is_followed_by_the_whole_image(shop: Shop, run: Callable[[Image], str]) -> None:
+    def lossy(scope: Scope, engine: Engine, image: EngineImage, wanted: frozenset[str], spool: IO[bytes]) -> Content:
+        content = from_save(scope, engine, image, wanted, spool)
+        return Content(content.config, {}, content.fd)
+
+    image = shop.build("v1", base="busybox:1.37")
+    placed, was_sent = shop.place(image, lossy)
+    assert was_sent
+    assert "in full" in placed.way
+    assert "not found" in placed.way
+    assert run(image) == f"{shop.repository} v1\n"
+
+
+def test_a_node_that_refuses_everything_keeps_no_name(shop: Shop) -> None:
+    def garbled(scope: Scope, engine: Engine, image: EngineImage, wanted: frozenset[str], spool: IO[bytes]) -> Content:
+        content = from_save(scope, engine, image, wanted, spool)
+        spool.seek(0)
+        spool.write(b"not a tar" * 100)
+        spool.flush()
+        return content
+
+    class Unsaving(docker.DockerEngine):
+        """An engine whose save of a name (the whole image) breaks off."""
+
+        def save(self, scope: Scope, refs: object) -> Iterator[bytes]:
+            chunks = super().save(scope, refs)  # type: ignore[arg-type]
+            return chunks if str(refs).startswith("['sha256:") else iter([next(chunks)[:2000]])
+
+    image = shop.build("v1", base="busybox:1.37")
+    tools = Tools(RealProcesses(), Unsaving(shop.engine.environment(), RealProcesses()))
+    with Scope("place") as scope, pytest.raises(StepFailed, match="did not load"):
+        KindPlacer(shop.nodes, [garbled]).place(scope, image, tools)
+    assert full_name(image.ref) not in shop.ctr("images", "ls", "-q")
+    shop.place(image)
+
+
+def test_compressed_layers_are_taken_too(shop: Shop, run: Callable[[Image], str]) -> None:
+    def zipped(scope: Scope, engine: Engine, image: EngineImage, wanted: frozenset[str], spool: IO[bytes]) -> Content:
+        content = from_save(scope, engine, image, wanted, spool)
+        blobs = {}
+        for diff_id, blob in content.blobs.items():
+            data = gzip.compress(os.pread(content.fd, blob.size_bytes, blob.offset))
+            offset = spool.seek(0, os.SEEK_END)
+            spool.write(data)
+            blobs[diff_id] = Blob(f"sha256:{hashlib.sha256(data).hexdigest()}", offset, len(data), is_gzip=True)
+        spool.flush()
+        return Content(content.config, blobs, content.fd)
+
+    image = shop.build("v1", base="busybox:1.37")
+    placed, _ = shop.place(image, zipped)
+    assert "delta" in placed.way
+    assert run(image) == f"{shop.repository} v1\n"
+
+
+def test_images_that_share_new_layers_are_placed_at_once(shop: Shop, run: Callable[[Image], str]) -> None:
+    images = [shop.build(f"v{i}", base="busybox:1.37") for i in range(4)]
+    ways: list[str] = []
+    with Scope("all") as scope:
+        for image in images:
+            scope.spawn(image.ref, lambda image=image: ways.append(shop.place(image)[0].way))  # type: ignore[misc]
+    assert len(ways) == 4
+    assert all("delta" in way for way in ways), ways
+    assert [run(image) for image in images] == [f"{shop.repository} v{i}\n" for i in range(4)]
