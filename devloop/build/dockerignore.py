@@ -8,20 +8,19 @@ anchored at the root, the last match wins, and what a pattern matches takes ever
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from devloop import errors
+from devloop.build.wildcards import clean, expression, is_well_formed, safe_set
+from devloop.errors import StepFailed
 
-_BELOW = r"(?:/[\s\S]*)?"
+_REST = r"[\s\S]*"
+_BELOW = f"(?:/{_REST})?"
 _BYTE_ORDER_MARK = "\ufeff"
-_WELL_FORMED = re.compile(
-    r"(?:[^\\\[]|\\.|\[\^?(?:SIGN(?:-SIGN)?)+\])*".replace("SIGN", r"(?:[^\\\]-]|\\.)"), re.DOTALL
-)
-_SET = re.compile(r"(?<!\\)(\[\^?)(\]?(?:[^\]\\]|\\.)*)\]", re.DOTALL)
-_IN_SETS = re.compile(r"\\.|[\[&|~]", re.DOTALL)
+_EXPRESSION_TERM = re.compile(r"\\.|(?P<open>\[\^?)(?P<members>\]?(?:[^\]\\]|\\.)*)\]|.", re.DOTALL)
+# A piece between stars, with the stars before it; a star in brackets is none.
+_CHUNK = re.compile(r"\**(?:[^*\[\\]|\\.|\\$|\[(?:[^\]\\]|\\.|\\$)*(?:\]|$))+", re.DOTALL)
 
 
 def parse(text: str, file: str = ".dockerignore") -> Rules:
@@ -42,12 +41,6 @@ def parse(text: str, file: str = ".dockerignore") -> Rules:
 def from_patterns(patterns: Iterable[str], where: str) -> Rules:
     """Rules from patterns that stand elsewhere, such as `COPY --exclude`. Raises: StepFailed with `where`."""
     return _rules((pattern, where) for pattern in patterns)
-
-
-def clean(path: str) -> str:
-    """Go's `path.Clean`: the shortest form; unlike Python's, two leading slashes become one."""
-    cleaned = posixpath.normpath(path)
-    return cleaned[1:] if cleaned.startswith("//") else cleaned
 
 
 @dataclass(frozen=True)
@@ -110,15 +103,15 @@ def _compile(pattern: str, where: str) -> _Pattern:
     is_exception = text.startswith("!")
     text = text[1:] if is_exception else text
     if not text:
-        raise errors.StepFailed('the pattern "!" names nothing', where=where, hint='write what to keep after the "!"')
-    expression = _expression(text) if is_well_formed(text) else None
-    if expression is None:
-        raise errors.StepFailed(
+        raise StepFailed('the pattern "!" names nothing', where=where, hint='write what to keep after the "!"')
+    translated = _expression(text) if _is_accepted(text) else None
+    if translated is None:
+        raise StepFailed(
             f'"{text}" is not a valid pattern',
             where=where,
             hint="close the `[`, or write `\\[` for the character itself",
         )
-    return _Pattern(is_exception, text, expression, re.compile(expression).fullmatch)
+    return _Pattern(is_exception, text, translated, re.compile(translated).fullmatch)
 
 
 def _merged(patterns: Iterable[_Pattern]) -> Callable[[str], object] | None:
@@ -127,28 +120,29 @@ def _merged(patterns: Iterable[_Pattern]) -> Callable[[str], object] | None:
     return re.compile(f"(?:{merged}){_BELOW}").fullmatch if merged else None
 
 
-def is_well_formed(pattern: str) -> bool:
-    """Whether Go's `filepath.Match` takes the pattern: sets are closed and not empty, ranges have both ends, no `\\` at the end."""
-    return (
-        re.fullmatch(r"(?:[^\\\[]|\\.|\[\^?(?:{0}(?:-{0})?)+\])*".format(r"(?:[^\\\]-]|\\.)"), pattern, re.DOTALL)
-        is not None
-    )
+def _is_accepted(pattern: str) -> bool:
+    """Whether `filepath.Match(pattern, ".")` finds no fault, which is all that is checked: it does not look at what follows
+    the first piece between stars that does not fit."""
+    first, *others = _CHUNK.findall(pattern.lstrip("*")) or [""]
+    if not is_well_formed(first):
+        return False
+    return not others or re.fullmatch(expression(first), ".") is None or is_well_formed(others[0].lstrip("*"))
 
 
 def _expression(pattern: str) -> str | None:
-    """What `Pattern.compile` of patternmatcher accepts, for `fullmatch`; None for a set that is no regular expression."""
+    """What `Pattern.compile` of patternmatcher accepts, for `fullmatch`; None for what is no regular expression."""
     if (head := pattern.removesuffix("**")) != pattern and not _is_special(head):
-        return re.escape(head) + r"[\s\S]*"
+        return re.escape(head) + _REST
     if (tail := pattern.removeprefix("**")) != pattern and not _is_special(tail):
-        return rf"(?:[\s\S]*/)?{re.escape(tail[1:])}" if tail.startswith("/") else rf"[\s\S]*{re.escape(tail)}"
+        return f"(?:{_REST}/)?{re.escape(tail[1:])}" if tail.startswith("/") else _REST + re.escape(tail)
     if not _is_special(pattern):
         return re.escape(pattern)
-    expression = _translate(pattern)
     try:
-        re.compile(expression)
+        translated = _translate(pattern)
+        re.compile(translated)
     except re.error:
         return None
-    return expression
+    return translated
 
 
 def _is_special(pattern: str) -> bool:
@@ -156,32 +150,50 @@ def _is_special(pattern: str) -> bool:
 
 
 def _translate(pattern: str) -> str:
-    """A `^` outside a set stays an anchor, and wildcards work inside sets too, as they do there."""
+    """The expression that patternmatcher makes. It escapes neither `^` nor, for an overflow in its table, `|{}`, and knows no sets."""
     out, at = [], 0
     while at < len(pattern):
         char = pattern[at]
         at += 1
         if pattern.startswith("**", at - 1):
             at += 1 + pattern.startswith("/", at + 1)
-            out.append(".*" if at >= len(pattern) else "(.*/)?")
+            out.append(".*" if at >= len(pattern) else "(?:.*/)?")
         elif char in "*?":
             out.append("[^/]*" if char == "*" else "[^/]")
         elif char == "\\":
-            out.append("\\" + pattern[at : at + 1])
+            out.append(_escaped(pattern[at : at + 1]))
             at += 1
         else:
-            out.append("\\" + char if char in ".+()|{}$" else char)
-    return _SET.sub(lambda found: found[1] + _IN_SETS.sub(r"\\\g<0>", found[2]) + "]", "".join(out))
+            out.append(f"\\{char}" if char in ".+()$" else char)
+    alternatives = [""]
+    for term in _EXPRESSION_TERM.finditer("".join(out)):
+        if term["open"]:
+            alternatives[-1] += f"{term['open']}{safe_set(term['members'])}]"
+        elif term[0] == "|":
+            alternatives.append("")
+        else:
+            alternatives[-1] += term[0]
+    # As `^one|two$` is read: only the first is bound to the start, only the last to the end.
+    return f"(?:{f'{_REST}|{_REST}'.join(alternatives)})" if len(alternatives) > 1 else alternatives[0]
+
+
+def _escaped(char: str) -> str:
+    """What a backslash and this character mean to Go's regular expressions. At the end it takes the sign for the end with it."""
+    if not char:
+        return rf"\${_REST}"
+    if char.isascii() and char.isalnum() and char not in "dDsSwWbBAafnrtv":
+        raise re.error(f"no such escape: {char}")
+    return f"\\{char}" if char.isalnum() else re.escape(char)
 
 
 def _reach(pattern: str) -> tuple[tuple[Callable[[str], object], ...], bool]:
     """How far down an exception leads: a test for each folder above what it matches, and whether any depth follows.
 
-    A set may match a `/`, so a pattern that has one reaches everywhere from there.
+    A set may match a `/` and an escaped one is one, so a pattern reaches everywhere from where it has such things.
     """
     tests: list[Callable[[str], object]] = []
-    for part in pattern.split("/"):
-        if "**" in part or "[" in part:
+    for part in pattern.split("/") if "|" not in pattern else ["**"]:
+        if "**" in part or any(char in part for char in "[\\"):
             return tuple(tests), True
         tests.append(re.compile(_translate(part)).fullmatch)
     return tuple(tests[:-1]), False
