@@ -273,6 +273,7 @@ class Session:
         for process in self.children():
             wrong.append(f"{self.argv}: left process {process.pid}: {process.command}")
             process.kill()
+        self.wait_childless(10)
         for thread in self._readers:
             thread.join(5)
         for stream in (self._process.stdout, self._process.stderr):

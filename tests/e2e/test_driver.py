@@ -99,8 +99,8 @@ def test_waiting_for_what_never_comes_says_what_came(make: Make) -> None:
 
 def test_ctrl_c_reaches_it_as_from_a_terminal(make: Make) -> None:
     session = make("""
-        say(kind="session", state="started")
         try:
+            say(kind="session", state="started")
             time.sleep(600)
         except KeyboardInterrupt:
             say(kind="session", state="ended")
@@ -119,8 +119,8 @@ def test_on_a_terminal_it_is_typed_and_the_terminal_is_watched(make: Make) -> No
         assert sys.stdin.isatty() and sys.stdout.isatty() and os.tcgetpgrp(0) == os.getpgrp()
         before = termios.tcgetattr(0)
         tty.setcbreak(0)
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             time.sleep(600)
         except KeyboardInterrupt:
             {restore}
