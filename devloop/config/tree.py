@@ -1,0 +1,265 @@
+"""YAML as a tree in which every value knows its file, line and column.
+
+Comes in: bytes. Goes out: nodes, with anchors, aliases and merge keys (`<<`) resolved and what can be read in spite of problems. Plain
+scalars mean what YAML 1.2 says (`no` is text). It never builds Python objects from tags, never recurses on nesting, and refuses
+aliases that stand for more than a configuration can hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from devloop.config import syntax
+from devloop.config.names import one_line
+from devloop.errors import ConfigError, Problem
+
+MAX_DEPTH = 50
+MAX_NODES = 50_000
+
+Kind = Literal["text", "whole", "number", "flag", "nothing"]
+
+# The core schema, https://yaml.org/spec/1.2.2/#103-core-schema
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("nothing", r"|~|null|Null|NULL"),
+    ("flag", r"true|True|TRUE|false|False|FALSE"),
+    ("whole", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
+    ("number", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+)
+_TAGS: Mapping[str, Kind] = {
+    "tag:yaml.org,2002:str": "text",
+    "tag:yaml.org,2002:int": "whole",
+    "tag:yaml.org,2002:float": "number",
+    "tag:yaml.org,2002:bool": "flag",
+    "tag:yaml.org,2002:null": "nothing",
+}
+_COLLECTION_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value begins: a file as it is shown to people, 1-based line and column."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A single value, as its source text (without quotes), and what YAML takes it for."""
+
+    place: Place
+    text: str
+    kind: Kind = "text"
+    is_merge_key: bool = False
+
+
+@dataclass(frozen=True)
+class List:
+    """Values in their order."""
+
+    place: Place
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Map:
+    """Fields in their order; no key stands twice."""
+
+    place: Place
+    entries: tuple[tuple[Scalar, Node], ...]
+
+    @cached_property
+    def values(self) -> Mapping[str, Node]:
+        return {key.text: value for key, value in self.entries}
+
+
+Node = Scalar | List | Map
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a file holds. `problems`: those in spite of which it could be read."""
+
+    root: Map
+    problems: tuple[Problem, ...] = ()
+
+
+def parse(data: bytes, file: str) -> Tree:
+    """Reads one file; `file` is how its places name it. Raises: ConfigError when it cannot be read as one mapping."""
+    text = syntax.to_text(data, file)
+    builder = _Builder(file)
+    for event in _events(text, file):
+        builder.take(event)
+    root = builder.root
+    if root is None or (isinstance(root, Scalar) and root.kind == "nothing"):
+        raise syntax.refused(file, 1, 1, "the file is empty", "its first line is `apiVersion: devloop/v1`")
+    if not isinstance(root, Map):
+        what = "a list" if isinstance(root, List) else "text"
+        raise _refused(root.place, f"found {what} where fields such as `apiVersion: devloop/v1` are wanted")
+    return Tree(root, tuple(builder.problems))
+
+
+def _events(text: str, file: str) -> Iterator[Any]:
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    line = 1
+    try:
+        events: Iterator[Any] = yaml.parse(text, Loader=loader)
+        for event in events:
+            line = event.start_mark.line + 1
+            yield event
+    except (yaml.YAMLError, ValueError, OverflowError) as exc:
+        # PyYAML's own scanner lets the errors of int() and chr() through, for `"\\UFFFFFFFF"` as an example.
+        raise syntax.invalid(exc, text, file, line) from exc
+
+
+@dataclass
+class _Open:
+    """A collection whose end has not been seen yet. `size`, `height`: of what it holds, aliases written out."""
+
+    place: Place
+    anchor: str | None
+    is_map: bool
+    children: list[Node]
+    size: int = 1
+    height: int = 0
+
+
+class _Builder:
+    """Turns the parser's events into nodes, on a stack of its own."""
+
+    def __init__(self, file: str) -> None:
+        self.root: Node | None = None
+        self.problems: list[Problem] = []
+        self._file = file
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Node, int, int]] = {}
+        self._documents = 0
+
+    def take(self, event: Any) -> None:
+        place = Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+        match type(event).__name__:
+            case "DocumentStartEvent":
+                self._documents += 1
+                if self._documents > 1:
+                    raise _refused(place, "a second document begins here", "keep one document in a file")
+            case "MappingStartEvent" | "SequenceStartEvent" as name:
+                self._begin(event, place, is_map=name == "MappingStartEvent")
+            case "MappingEndEvent" | "SequenceEndEvent":
+                self._end()
+            case "ScalarEvent":
+                self._add(_scalar(event, place), event.anchor, 1, 0)
+            case "AliasEvent":
+                self._alias(event.anchor, place)
+
+    def _begin(self, event: Any, place: Place, *, is_map: bool) -> None:
+        if event.tag is not None and event.tag not in _COLLECTION_TAGS:
+            raise _unknown_tag(place, event.tag)
+        self._open.append(_Open(place, event.anchor, is_map, []))
+        self._limit_depth(place, len(self._open))
+
+    def _end(self) -> None:
+        done = self._open.pop()
+        node: Node = self._map(done) if done.is_map else List(done.place, tuple(done.children))
+        self._add(node, done.anchor, done.size, done.height + 1)
+
+    def _alias(self, name: str, place: Place) -> None:
+        if name in self._anchors:
+            node, size, height = self._anchors[name]
+            self._limit_depth(place, len(self._open) + height)
+            self._add(node, None, size, height)
+        elif any(each.anchor == name for each in self._open):
+            raise _refused(place, f"the alias `*{name}` stands inside of what it stands for")
+        else:
+            raise _refused(place, f"nothing above has the anchor `&{name}`", "put text that begins with `*` in quotes")
+
+    def _add(self, node: Node, anchor: str | None, size: int, height: int) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = (node, size, height)
+        if not self._open:
+            self.root = node
+            return
+        parent = self._open[-1]
+        parent.children.append(node)
+        parent.size += size
+        parent.height = max(parent.height, height)
+        if parent.size > MAX_NODES:
+            raise _refused(parent.place, f"more than {MAX_NODES} values, aliases written out")
+
+    def _limit_depth(self, place: Place, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise _refused(place, f"nested more than {MAX_DEPTH} levels deep")
+
+    def _map(self, done: _Open) -> Map:
+        own: dict[str, tuple[Scalar, Node]] = {}
+        merged: dict[str, tuple[Scalar, Node]] = {}
+        for key, value in zip(done.children[::2], done.children[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                raise _refused(
+                    key.place, "a name of a field is wanted here", "put text that begins with `{` or `[` in quotes"
+                )
+            if key.is_merge_key:
+                for each in _merged(value):
+                    merged |= {name: entry for name, entry in _by_name(each).items() if name not in merged}
+                continue
+            if key.text in own:
+                self.problems.append(
+                    _problem(key.place, f"`{key.text}` stands here twice, first at {own[key.text][0].place}")
+                )
+            own[key.text] = (key, value)
+        return Map(
+            done.place, tuple((own | {name: entry for name, entry in merged.items() if name not in own}).values())
+        )
+
+
+def _by_name(node: Map) -> dict[str, tuple[Scalar, Node]]:
+    return {key.text: (key, value) for key, value in node.entries}
+
+
+def _merged(value: Node) -> Sequence[Map]:
+    """The mappings that a merge key names, the strongest first (https://yaml.org/type/merge.html)."""
+    values = value.items if isinstance(value, List) else (value,)
+    maps = [each for each in values if isinstance(each, Map)]
+    if len(maps) < len(values):
+        wrong = next(each for each in values if not isinstance(each, Map))
+        raise _refused(wrong.place, "`<<` merges mappings", "name one with an alias: `<<: *name`")
+    return maps
+
+
+def _scalar(event: Any, place: Place) -> Scalar:
+    text: str = event.value
+    is_plain = not event.style
+    if event.tag is not None and event.tag != "!":
+        if event.tag not in _TAGS:
+            raise _unknown_tag(place, event.tag)
+        kind = _TAGS[event.tag]
+        # `!!int x` is a number only if it looks like one.
+        return Scalar(place, text, kind if kind == "text" or _kind(text) == kind else "text")
+    if not is_plain or event.tag == "!":
+        return Scalar(place, text)
+    return Scalar(place, text, _kind(text), is_merge_key=text == "<<")
+
+
+def _kind(text: str) -> Kind:
+    return next((kind for kind, pattern in _KINDS if re.fullmatch(pattern, text)), "text")
+
+
+def _unknown_tag(place: Place, tag: str) -> ConfigError:
+    return _refused(place, f"the tag `{tag}` means nothing here", "put text that begins with `!` in quotes")
+
+
+def _problem(place: Place, message: str, hint: str | None = None) -> Problem:
+    return Problem(place.file, place.line, place.column, one_line(message), hint)
+
+
+def _refused(place: Place, message: str, hint: str | None = None) -> ConfigError:
+    return ConfigError((_problem(place, message, hint),))
