@@ -1,7 +1,8 @@
 """The configuration as frozen data: the one source of the schema, the reference page and validation.
 
 Comes in: nothing. Goes out: dataclasses whose fields carry their YAML documentation (`metadata["doc"]`). A field `build_args` is
-spelt `buildArgs` in YAML. No I/O, no defaults that depend on the machine.
+spelt `buildArgs` in YAML. A class may say what holds between its fields: `exactly_one` and `at_most_one` name fields that exclude
+each other, `shorthand` the field that text in place of the mapping stands for. No I/O, no defaults that depend on the machine.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 API_VERSION = "devloop/v1"
 
 
 def _doc(text: str, **options: Any) -> Any:
-    """A dataclass field with its documentation; `choices` and `examples` go to the schema, the rest to `field`."""
+    """A dataclass field with its documentation, limits (of a list: of its length), examples, and the names under which other tools
+    know it (`also`); other options are those of `dataclasses.field`.
+    """
     metadata = {"doc": text} | {
-        key: options.pop(key) for key in ("choices", "examples", "minimum", "maximum") if key in options
+        key: options.pop(key) for key in ("choices", "examples", "minimum", "maximum", "also") if key in options
     }
     return dataclasses.field(metadata=metadata, **options)
 
@@ -68,6 +71,7 @@ class Custom:
         "A shell command, run in the context. It gets IMAGE, IMAGE_REPO, IMAGE_TAG, BUILD_CONTEXT, PLATFORMS, PUSH_IMAGE and, for "
         "each required image, its ref, and must leave $IMAGE in the engine.",
         examples=["./build.sh", "docker build -t $IMAGE ."],
+        also=("buildCommand",),
     )
     dependencies: CustomDependencies = _doc(
         "What the build reads; an edit of it builds again.", default=CustomDependencies()
@@ -95,6 +99,8 @@ class Require:
 class Artifact:
     """An image and how it is built: with `docker` (the default) or `custom`."""
 
+    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom")
+
     image: str = _doc("The image's name, without a tag; manifests name it the same way.", examples=["shop/api"])
     context: str = _doc("The folder that the build sees, relative to this file.", default=".")
     docker: Docker | None = _doc("Build with a Dockerfile. The default, with its defaults.", default=None)
@@ -116,17 +122,25 @@ class Build:
 class Kustomize:
     """Manifests from `kustomize build`."""
 
-    path: str = _doc("The folder with the kustomization, relative to this file.", examples=["overlays/dev"])
+    shorthand: ClassVar[str] = "path"
+
+    path: str = _doc(
+        "The folder with the kustomization, relative to this file.", examples=["overlays/dev"], also=("paths",)
+    )
 
 
 @dataclass(frozen=True)
 class Helm:
     """Manifests from `helm template`."""
 
-    chart: str = _doc("The chart's folder, relative to this file.", examples=["chart"])
-    release: str | None = _doc("The release's name. Default: the name of the unit.", default=None)
-    values: tuple[str, ...] = _doc("Values files, relative to this file; later ones win.", default=())
-    set: Mapping[str, str] = _mapping("Single values, as with `helm --set`.", examples=[{"replicas": "2"}])
+    chart: str = _doc("The chart's folder, relative to this file.", examples=["chart"], also=("chartPath",))
+    release: str | None = _doc("The release's name. Default: the name of the unit.", default=None, also=("name",))
+    values: tuple[str, ...] = _doc(
+        "Values files, relative to this file; later ones win.", default=(), also=("valuesFiles",)
+    )
+    set: Mapping[str, str] = _mapping(
+        "Single values, as with `helm --set`.", examples=[{"replicas": "2"}], also=("setValues",)
+    )
     namespace: str | None = _doc("The release's namespace. Default: the project's.", default=None)
 
 
@@ -134,12 +148,20 @@ class Helm:
 class Unit:
     """One thing to deploy, from exactly one of `manifests`, `kustomize` or `helm`."""
 
+    exactly_one: ClassVar[tuple[str, ...]] = ("manifests", "kustomize", "helm")
+
     name: str = _doc(
         "Its name in the output and in `needs`. Default: from what it deploys, so that it stays the same.", default=""
     )
-    needs: tuple[str, ...] = _doc("Units that have to be ready before this one is applied.", default=())
+    needs: tuple[str, ...] = _doc(
+        "Units that have to be ready before this one is applied.", default=(), also=("dependsOn",)
+    )
     manifests: tuple[str, ...] = _doc(
-        "YAML files, globs or folders, relative to this file.", default=(), examples=[["k8s/*.yaml"]]
+        "YAML files, globs or folders, relative to this file.",
+        default=(),
+        examples=[["k8s/*.yaml"]],
+        minimum=1,
+        also=("rawYaml",),
     )
     kustomize: Kustomize | None = _doc("Render with kustomize.", default=None)
     helm: Helm | None = _doc("Render with helm.", default=None)
@@ -150,7 +172,7 @@ class Unit:
 class Cluster:
     """Where to deploy."""
 
-    context: str | None = _doc("The kubeconfig context. Default: the current one.", default=None)
+    context: str | None = _doc("The kubeconfig context. Default: the current one.", default=None, also=("kubeContext",))
     namespace: str | None = _doc("For objects that name none. Default: the context's.", default=None)
     registry: str | None = _doc(
         "A registry to push to when the cluster cannot see the engine's images; put before each image's name.",
@@ -164,11 +186,18 @@ class PortForward:
     """A port of a workload or service, on this machine."""
 
     resource: str = _doc(
-        "`kind/name`: pod, deployment, statefulset, daemonset, replicaset, job or service.", examples=["deployment/api"]
+        "`kind/name`: pod, deployment, statefulset, daemonset, replicaset, job or service; or kubectl's short name of the kind.",
+        examples=["deployment/api"],
+        also=("resourceName", "resourceType"),
     )
-    port: int | str = _doc("The container's (or service's) port: a number or its name.")
+    port: int | str = _doc(
+        "The container's (or service's) port: a number or its name.", examples=[8080, "http"], minimum=1, maximum=65535
+    )
     local_port: int | None = _doc(
-        "The port on this machine. Default: the same number.", default=None, minimum=1, maximum=65535
+        "The port on this machine. Default: the same number; a named port needs it.",
+        default=None,
+        minimum=1,
+        maximum=65535,
     )
     namespace: str | None = _doc("The resource's namespace. Default: the project's.", default=None)
     address: str = _doc("The address to listen on.", default="127.0.0.1")
