@@ -1,0 +1,85 @@
+"""What the file leaves out and other parts of it, or the name of its folder, decide.
+
+Comes in: a decoded project and the folder of its file. Goes out: the project with names, releases and local ports filled in, and
+resources spelt one way. Pure: the folder is only a name here. A name never depends on the position in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from devloop.config import model
+from devloop.config.names import to_label
+
+# As kubectl abbreviates them.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "pod": ("po", "pods"),
+    "deployment": ("deploy", "deployments"),
+    "statefulset": ("sts", "statefulsets"),
+    "daemonset": ("ds", "daemonsets"),
+    "replicaset": ("rs", "replicasets"),
+    "job": ("jobs",),
+    "service": ("svc", "services"),
+}
+_SPELT = {name: kind for kind, names in KINDS.items() for name in (kind, *names)}
+
+_MAGIC = frozenset("*?[")
+_MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
+# Parts of a path that say nothing about what lies there.
+_NO_NAMES = frozenset({"", ".", "..", "base", "overlays"})
+
+
+def fill(project: model.Project, base: Path) -> model.Project:
+    """The project with its defaults."""
+    name = project.metadata.name or to_label(base.name) or "project"
+    return replace(
+        project,
+        metadata=replace(project.metadata, name=name),
+        deploy=tuple(_unit(each, name) for each in project.deploy),
+        port_forward=tuple(_forward(each) for each in project.port_forward),
+    )
+
+
+def _unit(unit: model.Unit, project: str) -> model.Unit:
+    name = unit.name or to_label(_derived(unit)) or project
+    if unit.helm is None:
+        return replace(unit, name=name)
+    return replace(unit, name=name, helm=replace(unit.helm, release=unit.helm.release or name))
+
+
+def _derived(unit: model.Unit) -> str:
+    """A name from what is deployed: of manifests the first entry decides, so that adding one renames nothing."""
+    if unit.helm is not None:
+        return unit.helm.release or _last(unit.helm.chart.split("/"))
+    if unit.kustomize is not None:
+        return _last(unit.kustomize.path.split("/"))
+    return _of_manifests(unit.manifests[0]) if unit.manifests else ""
+
+
+def _of_manifests(pattern: str) -> str:
+    parts = pattern.split("/")
+    plain = next((index for index, part in enumerate(parts) if _MAGIC & set(part)), len(parts))
+    last = _last(parts[:plain])
+    if plain == len(parts):
+        for suffix in _MANIFEST_SUFFIXES:
+            last = last.removesuffix(suffix)
+    return last
+
+
+def _last(parts: Iterable[str]) -> str:
+    """The last part that says something; empty when none does."""
+    return next((part for part in reversed(tuple(parts)) if part not in _NO_NAMES), "")
+
+
+def _forward(spec: model.PortForward) -> model.PortForward:
+    kind, slash, name = spec.resource.partition("/")
+    resource = _SPELT.get(kind.lower(), kind) + slash + name
+    port = int(spec.port) if isinstance(spec.port, str) and _is_number(spec.port) else spec.port
+    local_port = port if spec.local_port is None and isinstance(port, int) else spec.local_port
+    return replace(spec, resource=resource, port=port, local_port=local_port)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9

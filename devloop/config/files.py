@@ -1,0 +1,176 @@
+"""The rules about what the configuration names on disk.
+
+Comes in: a project, the folder of its file, and where its values are written. Goes out: what is not there, with what is. It looks at
+names only and reads no file. Blocks on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from devloop import globs
+from devloop.config import model
+from devloop.config.names import suggestion
+from devloop.config.paths import Finding, KeyPath, Positions
+from devloop.config.validate import ARTIFACTS, UNITS, numbered
+
+Rule = Callable[[model.Project, Path, Positions], list[Finding]]
+
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_MANIFEST_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+_MAGIC = frozenset("*?[")
+_MOST_LISTED = 5
+
+
+def check(project: model.Project, base: Path, positions: Positions) -> list[Finding]:
+    """Everything that is named and not there. Blocks on the disk."""
+    return [finding for rule in RULES for finding in rule(project, base, positions)]
+
+
+def contexts_exist(project: model.Project, base: Path, positions: Positions) -> list[Finding]:
+    found = []
+    for artifact, path in numbered(project.build.artifacts, ARTIFACTS):
+        if not os.path.isdir(base / artifact.context):
+            here = positions.first((*path, "context"), (*path, "image"))
+            found.append(_missing(here, "folder", artifact.context, base, is_folder=True))
+    return found
+
+
+def dockerfiles_exist(project: model.Project, base: Path, positions: Positions) -> list[Finding]:
+    found = []
+    for artifact, path in numbered(project.build.artifacts, ARTIFACTS):
+        docker = artifact.docker or model.Docker()
+        context = base / artifact.context
+        if artifact.custom is not None or not os.path.isdir(context) or os.path.isfile(context / docker.dockerfile):
+            continue
+        here = positions.first((*path, "docker", "dockerfile"), (*path, "context"), (*path, "image"))
+        message = f"no {docker.dockerfile} in the context `{artifact.context}`"
+        there = [
+            name for name in _listed(context) if "dockerfile" in name.lower() and not name.endswith(".dockerignore")
+        ]
+        hint = (
+            f"there is {_some(there)}: set `docker.dockerfile`"
+            if there
+            else "write one, or set `context` to its folder"
+        )
+        found.append(Finding(here, message, hint, basis=(path,)))
+    return found
+
+
+def manifests_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        for pattern, here in numbered(unit.manifests, (*path, "manifests")):
+            # The empty text stands for one that could not be read.
+            if not pattern or _has_manifest(base, pattern):
+                continue
+            if not _MAGIC & set(pattern) and not os.path.lexists(base / pattern):
+                found.append(_missing(here, "file or folder", pattern, base, is_folder=False))
+            else:
+                found.append(Finding(here, f"`{pattern}` matches no manifest", _nearest(base, pattern)))
+    return found
+
+
+def kustomizations_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        if unit.kustomize is None:
+            continue
+        here = (*path, "kustomize", "path")
+        folder = base / unit.kustomize.path
+        if not os.path.isdir(folder):
+            is_file = os.path.basename(unit.kustomize.path) in _KUSTOMIZATIONS
+            hint = f"name its folder: {os.path.dirname(unit.kustomize.path) or '.'}" if is_file else None
+            found.append(_missing(here, "folder", unit.kustomize.path, base, is_folder=True, hint=hint))
+        elif not any(os.path.isfile(folder / name) for name in _KUSTOMIZATIONS):
+            below = [
+                name
+                for name in _listed(folder)
+                if any(os.path.isfile(folder / name / each) for each in _KUSTOMIZATIONS)
+            ]
+            hint = f"there is one in {_some(below)}" if below else None
+            found.append(Finding(here, f"no kustomization.yaml in `{unit.kustomize.path}`", hint))
+    return found
+
+
+def charts_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        if unit.helm is None:
+            continue
+        here = (*path, "helm", "chart")
+        chart = base / unit.helm.chart
+        if os.path.isfile(chart) and chart.suffix == ".tgz":
+            continue
+        if not os.path.isdir(chart):
+            found.append(_missing(here, "chart", unit.helm.chart, base, is_folder=True))
+        elif not os.path.isfile(chart / "Chart.yaml"):
+            below = [name for name in _listed(chart) if os.path.isfile(chart / name / "Chart.yaml")]
+            hint = f"there is one in {_some(below)}" if below else None
+            found.append(Finding(here, f"no Chart.yaml in `{unit.helm.chart}`", hint))
+    return found
+
+
+def values_files_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
+    return [
+        _missing(here, "values file", name, base, is_folder=False)
+        for unit, path in numbered(project.deploy, UNITS)
+        if unit.helm is not None
+        for name, here in numbered(unit.helm.values, (*path, "helm", "values"))
+        if not os.path.isfile(base / name)
+    ]
+
+
+def _missing(here: KeyPath, what: str, name: str, base: Path, *, is_folder: bool, hint: str | None = None) -> Finding:
+    return Finding(here, f"no {what} `{name}`", hint or _neighbour(base, name, is_folder=is_folder))
+
+
+def _neighbour(base: Path, name: str, *, is_folder: bool) -> str:
+    """What lies there under a name like it; else what paths are relative to."""
+    head, last = os.path.split(name.rstrip("/"))
+    others = [each for each in _listed(base / head) if os.path.isdir(base / head / each) is is_folder]
+    if close := suggestion(last, others):
+        return f"did you mean `{os.path.join(head, close)}`?"
+    return f"in {head} there is {_some(others)}" if head and others else "paths are relative to the folder of this file"
+
+
+def _nearest(base: Path, pattern: str) -> str:
+    """Where a glob comes to nothing: at a folder that is not there, or at files with other names."""
+    start = globs.roots(base, (pattern,))[0]
+    name = os.path.relpath(start, base)
+    if not os.path.isdir(start):
+        return f"there is no folder {name}; paths are relative to the folder of this file"
+    there = _listed(start)
+    return f"in {name} there is {_some(there)}" if there else f"the folder {name} is empty"
+
+
+def _has_manifest(base: Path, pattern: str) -> bool:
+    """Whether there is a file to render: of a folder only those directly in it count, with a manifest's suffix."""
+    if _MAGIC & set(pattern):
+        return any(file.suffix in _MANIFEST_SUFFIXES for file in globs.expand(base, (pattern,)))
+    path = base / pattern
+    return os.path.isfile(path) or any(os.path.splitext(name)[1] in _MANIFEST_SUFFIXES for name in _listed(path))
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _some(found: Sequence[str]) -> str:
+    more = f" and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
+    return ", ".join(found[:_MOST_LISTED]) + more
+
+
+RULES: tuple[Rule, ...] = (
+    contexts_exist,
+    dockerfiles_exist,
+    manifests_exist,
+    kustomizations_exist,
+    charts_exist,
+    values_files_exist,
+)

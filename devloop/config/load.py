@@ -1,0 +1,121 @@
+"""From a path to a valid project, or to everything that is wrong with it.
+
+Comes in: what `-f` says. Goes out: the project with its defaults, the files that were read, and where each value is written. The steps
+are text → tree → merge → model → defaults → rules. It keeps nothing between calls, so that a changed file is simply loaded again.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from devloop.config import defaults, files, merge, model, tree, validate
+from devloop.config.decode import decode
+from devloop.config.paths import Positions, problem, untainted
+from devloop.config.syntax import MAX_BYTES
+from devloop.config.tree import Map, Scalar
+from devloop.errors import ConfigError, Problem, UsageError
+
+NAMES = ("devloop.yaml", "devloop.yml")
+
+_SMALLEST = (
+    "write a devloop.yaml: apiVersion: devloop/v1; build: {artifacts: [{image: NAME}]}, for a Dockerfile in this folder; "
+    "deploy: [{manifests: [k8s/*.yaml]}]"
+)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A valid configuration. `base`: the absolute folder that its paths are relative to; `files`: all that was read for it."""
+
+    project: model.Project
+    file: Path
+    base: Path
+    files: tuple[Path, ...]
+    positions: Positions
+
+
+def find(start: Path | None) -> Path:
+    """The configuration's file: `start`, the one in the folder `start`, or without it the one here. Absolute.
+
+    Raises: UsageError when there is none.
+    """
+    try:
+        asked = Path(os.path.abspath(start or Path()))
+    except OSError as exc:
+        raise UsageError("the current folder is gone", hint="change to one that exists") from exc
+    if os.path.isdir(asked):
+        file = next((asked / name for name in NAMES if os.path.isfile(asked / name)), None)
+        if file is None:
+            raise UsageError(f"no devloop.yaml in {_shown(asked)}", hint=_SMALLEST)
+        return file
+    if not os.path.exists(asked):
+        raise UsageError(
+            f"no file {_shown(asked)}", hint=_SMALLEST if asked.name in NAMES else "`-f` names the configuration"
+        )
+    return asked
+
+
+def load(path: Path) -> Loaded:
+    """Reads the configuration and all that it names on disk. Blocks on the disk.
+
+    Raises: ConfigError with every problem, in the order of their positions; UsageError when the file cannot be read.
+    """
+    file = Path(os.path.abspath(path))
+    trees = [tree.parse(_read(file), _shown(file))]
+    root = merge.merge([each.root for each in trees])
+    _require_version(root)
+    decoded = decode(root, model.Project)
+    project = defaults.fill(decoded.value, file.parent)
+    positions = Positions(root)
+    findings = [*validate.check(project, positions), *files.check(project, file.parent, positions)]
+    problems = [
+        *(problem for each in trees for problem in each.problems),
+        *decoded.problems,
+        *(positions.problem(each) for each in untainted(findings, decoded.tainted)),
+    ]
+    if problems:
+        raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=_position)))
+    return Loaded(project, file, file.parent, (file,), positions)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise UsageError(f"cannot read {_shown(file)}: {reason}") from exc
+
+
+def _require_version(root: Map) -> None:
+    """Of a file in another format nothing else is worth saying. A version that is missing is a missing field like others."""
+    version = root.values.get("apiVersion")
+    if not isinstance(version, Scalar) or version.kind != "text" or version.text in ("", model.API_VERSION):
+        return
+    tool = version.text.partition("/")[0]
+    if tool == "skaffold":
+        message = "this is a configuration of Skaffold"
+        hint = f"devloop reads a devloop.yaml with `apiVersion: {model.API_VERSION}`; most words are the same there"
+    elif tool == "devloop":
+        message = f"this devloop reads {model.API_VERSION}, not {version.text}"
+        hint = f"write `apiVersion: {model.API_VERSION}`, or update devloop"
+    else:
+        message = f"`{version.text}` is no version of devloop's format"
+        hint = f"write `apiVersion: {model.API_VERSION}`"
+    place = version.place
+    raise ConfigError((problem(place, message, ("apiVersion",), hint),))
+
+
+def _shown(path: Path) -> str:
+    """The path as people read it: relative to where they are when it is below."""
+    try:
+        here = Path(os.path.abspath(""))
+    except OSError:
+        return str(path)
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _position(problem: Problem) -> tuple[str, int, int]:
+    return problem.file, problem.line, problem.column
