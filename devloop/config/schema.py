@@ -1,0 +1,209 @@
+"""The format of devloop.yaml for editors and for readers, made from the model itself.
+
+Comes in: the dataclasses of `config.model`. Goes out: the text of `schemas/devloop-v1.json`, which editors complete and check with, and
+of `docs/reference/devloop-yaml.md`. The same model gives the same text. What only the rules know (names that exist, files that are
+there) is not in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from devloop.config import model
+from devloop.config.shapes import Field, Many, Record, Shape, fields
+
+_TEXT = {"type": "string", "minLength": 1}
+_SMALLEST = """```yaml
+apiVersion: devloop/v1
+build:
+  artifacts:
+    - image: shop/api            # context: ., Dockerfile found there
+deploy:
+  - manifests: [k8s/*.yaml]      # or kustomize: overlays/dev, or helm: {chart: chart}
+portForward:
+  - resource: deployment/api
+    port: 8080
+```"""
+
+
+def schema_text() -> str:
+    """The JSON schema (draft 2020-12) of devloop.yaml, as `schemas/devloop-v1.json` holds it."""
+    return json.dumps(_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def reference() -> str:
+    """The reference page in Markdown, as `docs/reference/devloop-yaml.md` holds it."""
+    return (
+        "\n\n".join((_INTRODUCTION, *(_section(record, path) for record, path in _records(model.Project, "")))) + "\n"
+    )
+
+
+def _schema() -> dict[str, Any]:
+    records = dict.fromkeys(record for record, _ in _records(model.Project, ""))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:{model.API_VERSION.replace('/', ':config:')}",
+        "title": "devloop.yaml",
+        "$ref": "#/$defs/Project",
+        "$defs": {record.__name__: _object(record) for record in records},
+    }
+
+
+def _object(record: type[Any]) -> dict[str, Any]:
+    known = fields(record)
+    made: dict[str, Any] = {
+        "type": "object",
+        "description": (record.__doc__ or "").strip(),
+        "additionalProperties": False,
+        "properties": {each.key: _property(each) for each in known},
+    }
+    if required := [each.key for each in known if each.is_required]:
+        made["required"] = required
+    if exactly := getattr(record, "exactly_one", ()):
+        made["oneOf"] = [{"required": [key]} for key in exactly]
+    if at_most := getattr(record, "at_most_one", ()):
+        made["not"] = {"required": list(at_most)}
+    return made
+
+
+def _property(field: Field) -> dict[str, Any]:
+    made = {**_type(field.shape), "description": field.doc}
+    if isinstance(field.shape, Many) and field.minimum is not None:
+        made["minItems"] = field.minimum
+    elif field.minimum is not None or field.maximum is not None:
+        number = made["anyOf"][0] if "anyOf" in made else made
+        number |= {
+            key: limit for key, limit in (("minimum", field.minimum), ("maximum", field.maximum)) if limit is not None
+        }
+    if field.choices:
+        made["enum"] = list(field.choices)
+    if _says_something(field):
+        made["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
+    if field.examples:
+        made["examples"] = list(field.examples)
+    return made
+
+
+def _type(shape: Shape) -> dict[str, Any]:
+    match shape:
+        case "text":
+            return dict(_TEXT)
+        case "whole":
+            return {"type": "integer"}
+        case "flag":
+            return {"type": "boolean"}
+        case "whole or text":
+            return {"anyOf": [{"type": "integer"}, dict(_TEXT)]}
+        case "texts":
+            return {
+                "type": "object",
+                "propertyNames": {"minLength": 1},
+                "additionalProperties": {"type": ["string", "number", "boolean"]},
+            }
+        case Many(item):
+            return {"type": "array", "items": _type(item)}
+        case Record(record):
+            whole = {"$ref": f"#/$defs/{record.__name__}"}
+            return {"anyOf": [whole, dict(_TEXT)]} if shape.shorthand else whole
+
+
+def _records(record: type[Any], path: str) -> Iterator[tuple[type[Any], str]]:
+    """A record and all below it, each with the path that leads to it; what a shape hides in a list has `[]`."""
+    yield record, path
+    for field in fields(record):
+        shape, here = field.shape, f"{path}.{field.key}".lstrip(".")
+        if isinstance(shape, Many):
+            shape, here = shape.item, f"{here}[]"
+        if isinstance(shape, Record):
+            yield from _records(shape.type, here)
+
+
+_INTRODUCTION = f"""# devloop.yaml
+
+<!-- Made by scripts/generate from devloop/config/model.py. -->
+
+One file says how images are built and how they are deployed. The smallest one:
+
+{_SMALLEST}
+
+- It is YAML 1.2: `no` and `on` are text. Anchors, aliases and merge keys (`<<`) work.
+- Paths are relative to the folder of the file; absolute ones are allowed. Globs know `*`, `?`, `[a-z]` and `**` for any depth.
+- A field that is not known is an error. A field that is written with nothing after it counts as left out.
+- Editors complete and check it with the schema that `devloop schema` prints."""
+
+
+def _section(record: type[Any], path: str) -> str:
+    lines = [
+        f"## {path}" if path else "## The file",
+        "",
+        (record.__doc__ or "").strip(),
+        "",
+        "| field | type | default | |",
+        "|---|---|---|---|",
+        *(_row(each) for each in fields(record)),
+    ]
+    if key := Record(record).shorthand:
+        lines += ["", f"Text in place of the mapping is its `{key}`."]
+    return "\n".join(lines)
+
+
+def _row(field: Field) -> str:
+    cells = (f"`{field.key}`", _type_words(field.shape), _default_words(field), _doc_words(field))
+    return "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"
+
+
+def _type_words(shape: Shape) -> str:
+    match shape:
+        case "whole":
+            return "number"
+        case "flag":
+            return "true or false"
+        case "whole or text":
+            return "number or text"
+        case "texts":
+            return "names with text"
+        case Many(Record()):
+            return "list, below"
+        case Many(item):
+            return f"list of {_type_words(item)}"
+        case Record():
+            return "mapping, below"
+        case _:
+            return shape
+
+
+def _default_words(field: Field) -> str:
+    if field.is_required:
+        return "*required*"
+    return f"`{json.dumps(field.default)}`" if _says_something(field) else ""
+
+
+def _doc_words(field: Field) -> str:
+    words = [field.doc]
+    if field.choices:
+        words.append("One of " + ", ".join(f"`{each}`" for each in field.choices) + ".")
+    limits = [
+        f"{word} {limit}"
+        for word, limit in (("at least", field.minimum), ("at most", field.maximum))
+        if limit is not None
+    ]
+    if limits and not isinstance(field.shape, Many):
+        words.append(f"{' and '.join(limits).capitalize()}.")
+    if field.examples:
+        words.append("Example: " + ", ".join(f"`{_yaml(each)}`" for each in field.examples) + ".")
+    return " ".join(words)
+
+
+def _says_something(field: Field) -> bool:
+    """Whether the default is a value that could be written there, and not the absence of one."""
+    return not field.is_required and field.default not in (None, "", (), {}) and not isinstance(field.shape, Record)
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_yaml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_yaml(each) for each in value) + "]"
+    return str(value)
