@@ -43,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
     except DevloopError as exc:
         _print_error(exc)
         return exc.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):  # before or after the part of a command that listens to signals itself
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain again when it flushes at exit.
@@ -135,24 +135,31 @@ def run_(
 
 
 @app.command()
-def build(file: File = None, output: OutputFormat = Output.text, verbose: Verbose = 0) -> int:
-    """Build the images, and print their names with tags."""
+def build(
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Build the images, and print their names with tags. Asks no cluster; the context may bring an engine along (minikube)."""
     from devloop.cli.build import build as body
 
-    return body(Common(file=file, output=output, verbose=verbose))
+    return body(Common(file, namespace, context, output, verbose))
 
 
 @app.command()
 def render(
     file: File = None,
     namespace: Namespace = None,
+    context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
 ) -> int:
     """Print the manifests as they would be applied. Builds nothing and needs no cluster: tags follow from the inputs."""
     from devloop.cli.render import render as body
 
-    return body(Common(file=file, namespace=namespace, output=output, verbose=verbose))
+    return body(Common(file, namespace, context, output, verbose))
 
 
 @app.command(name="apply")

@@ -34,7 +34,7 @@ def apply(common: Common, source: str) -> int:
     def body(report: Report) -> int:
         loaded = session.load(common)
         cluster = session.connect(common, loaded.project, report)
-        with _file(source) as file, Scope("apply") as scope:
+        with _file(source) as file, Scope("apply") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, cluster)
             plan = session.plan(replace(loaded, project=_with_one_unit(loaded.project, file)))
             renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry)

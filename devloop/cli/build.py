@@ -13,8 +13,8 @@ def build(common: Common) -> int:
 
     def body(report: Report) -> int:
         loaded = session.load(common)
-        with Scope("build") as scope:
-            doors = session.open_doors(scope, None)
+        with Scope("build") as scope, report.interrupts.during(scope.cancel):
+            doors = session.open_doors(scope, None, lambda: session.connect(common, loaded.project, report).context)
             current = session.Session(scope, session.plan(loaded), doors, report, wanted=("build",), namespace="")
             current.started("build")
             current.tracker.track(scope, current.steps.listings())

@@ -17,7 +17,7 @@ def delete(common: Common, *, is_dry_run: bool) -> int:
     def body(report: Report) -> int:
         loaded = session.load(common)
         cluster = session.connect(common, loaded.project, report)
-        with Scope("delete") as scope:
+        with Scope("delete") as scope, report.interrupts.during(scope.cancel):
             report.emit(
                 events.Session(
                     state="started",

@@ -33,7 +33,7 @@ def dev(common: Common, *, keep: bool) -> int:
     def body(report: Report) -> int:
         loaded = session.load(common)
         cluster = session.connect(common, loaded.project, report)
-        with Scope("dev") as scope:
+        with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
             live = Live(scope, common, loaded, cluster, report)
             try:
@@ -74,6 +74,8 @@ class Live:
             forget=self._on_forgotten,
         )
         self._watcher = Watcher(scope, self._on_batch, on_notice=self._on_notice)
+        self._is_config_broken = False
+        self._said = ""
 
     @property
     def project_name(self) -> str:
@@ -92,12 +94,14 @@ class Live:
         self._report.emit(events.Session(state="stopping"))
 
     def _watch(self) -> None:
-        self._watcher.watch({*self._session.tracker.roots(), *self._loaded.files})
+        # While the configuration is broken, what would mend it may be any file that it names.
+        extra = [self._loaded.base] if self._is_config_broken else []
+        self._watcher.watch({*self._session.tracker.roots(), *self._loaded.files, *extra})
 
     def _on_batch(self, paths: frozenset[Path]) -> None:
         at_s = self._report.clock()
         files = {path.resolve() for path in self._loaded.files}
-        if any(path.resolve() in files for path in paths):
+        if self._is_config_broken or any(path.resolve() in files for path in paths):
             self._reload(at_s)
         changed = self._session.tracker.changed(self._scope, paths)
         if changed:
@@ -109,12 +113,9 @@ class Live:
         try:
             loaded = session.load(self._common)
         except DevloopError as exc:
-            self._report.fail(exc)
-            if isinstance(exc, ConfigError):
-                self._report.emit(
-                    events.Notice(message="the last good configuration stays in force until this is mended")
-                )
+            self._take_broken(exc)
             return
+        self._is_config_broken, self._said = False, ""
         if loaded.project == self._loaded.project:
             return
         fixed = _what_needs_a_restart(self._loaded, loaded)
@@ -140,6 +141,15 @@ class Live:
             ),
             at_s,
         )
+
+    def _take_broken(self, error: DevloopError) -> None:
+        said = "\n".join(map(str, error.problems)) if isinstance(error, ConfigError) else error.message
+        if said != self._said:
+            self._report.fail(error)
+            text = "the last good configuration stays in force until this is mended"
+            self._report.emit(events.Notice(message=text))
+        self._is_config_broken, self._said = True, said
+        self._watch()
 
     def _on_deployed(self, applied: Applied) -> None:
         if self._loaded.project.logs.enabled:
@@ -178,7 +188,7 @@ def _what_needs_a_restart(old: Loaded, new: Loaded) -> str:
 
 
 def _clean_up(cluster: Cluster, project: str, report: Report) -> None:
-    with Scope("clean up") as scope:
+    with Scope("clean up") as scope, report.interrupts.during(scope.cancel):
         delete_owned(scope, cluster, project, report)
 
 

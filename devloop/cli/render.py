@@ -29,7 +29,7 @@ def render(common: Common) -> int:
     def body(report: Report) -> int:
         loaded = session.load(common)
         namespace = common.namespace or loaded.project.cluster.namespace or ""
-        with Scope("render") as scope:
+        with Scope("render") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, None)
             current = session.Session(
                 scope,

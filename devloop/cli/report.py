@@ -14,20 +14,22 @@ from dataclasses import dataclass, field
 
 from devloop import events
 from devloop.bus import Bus
+from devloop.cli import interrupts
 from devloop.cli.options import Common, Output
 from devloop.errors import ConfigError, DevloopError
-from devloop.scope import Scope
+from devloop.scope import Cancelled, Scope
 
-INTERRUPTED = 130
+INTERRUPTED = interrupts.EXIT_CODE
 BUG = 3
 
 
 @dataclass
 class Report:
-    """What a command's body reports to. `images`: artifact → ref, for the last event."""
+    """What a command's body reports to, and how it hears that it shall stop. `images`: artifact → ref, for the last event."""
 
     emit: events.Emit
     clock: Callable[[], float]
+    interrupts: interrupts.Interrupts
     images: Mapping[str, str] = field(default_factory=dict)
 
     def fail(self, error: DevloopError) -> None:
@@ -47,16 +49,18 @@ def reporting(common: Common, body: Callable[[Report], int], *, prefix: str = "a
     """Runs the body with a screen; returns its exit code, or that of what it raised. Blocks until all is written."""
     began_s = time.monotonic()
     bus = Bus(lambda: time.monotonic() - began_s)
-    report = Report(bus.emit, lambda: time.monotonic() - began_s)
     code = BUG
-    with Scope("screen") as scope:
+    with interrupts.listening() as asked, Scope("screen") as scope:
+        report = Report(bus.emit, lambda: time.monotonic() - began_s, asked)
         bus.subscribe(scope, _screen(common, prefix, to_stderr=to_stderr))
         try:
             code = body(report)
         except DevloopError as exc:
             report.fail(exc)
             code = exc.exit_code
-        except KeyboardInterrupt:
+        except Cancelled:
+            if not asked.was_asked:
+                raise  # nobody asked for it, so it is a bug
             code = INTERRUPTED
         finally:
             bus.emit(events.Session(state="ended", exit_code=code, images=report.images))

@@ -15,7 +15,7 @@ def run(common: Common) -> int:
     def body(report: Report) -> int:
         loaded = session.load(common)
         cluster = session.connect(common, loaded.project, report)
-        with Scope("run") as scope:
+        with Scope("run") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, cluster)
             current = session.Session(
                 scope, session.plan(loaded), doors, report, wanted=ALL_STEPS, namespace=cluster.namespace

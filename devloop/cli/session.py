@@ -5,11 +5,8 @@ Comes in: the shared options and a report. Goes out: a `Session` whose loop can 
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Iterable
 
 from devloop import builtin, events, graph
 from devloop.cli.options import Common
@@ -60,15 +57,19 @@ def connect(common: Common, project: model.Project, report: Report) -> Cluster:
     )
 
 
-def open_doors(scope: Scope, cluster: Cluster | None) -> Doors:
-    """The engine, other programs and, where there is one, the cluster."""
+def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str] = lambda: "") -> Doors:
+    """The engine, other programs and, where there is one, the cluster.
+
+    `context`: for commands without a cluster, the one whose engine is meant; asked only where it could matter.
+    """
     from devloop.effects import docker as docker_door
     from devloop.effects.process import RealProcesses
     from devloop.observe.pods import PodStore
     from devloop.place import choose
 
     processes = RealProcesses()
-    environment = choose.engine_environment(scope, cluster.context, processes) if cluster else {}
+    chosen = cluster.context if cluster else context() if processes.find("minikube") else ""
+    environment = choose.engine_environment(scope, chosen, processes) if chosen else {}
     engine = docker_door.connect(environment, processes)
     return Doors(processes, engine, cluster, PodStore(scope, cluster) if cluster else None)
 
@@ -131,11 +132,14 @@ class Session:
         )
 
     def run(self, *, is_partial: bool, until_idle: bool) -> State:
-        """Runs the loop, the first pass being "everything changed". Blocks until it ends or the user interrupts it."""
+        """Runs the loop, the first pass being "everything changed". Blocks until it ends or the user interrupts it.
+
+        The first interrupt lets what is being applied come to its end; a second one waits for nothing.
+        """
         project = self.steps.plan.project
         state = State(graph.make(project, self.wanted), Policy(is_partial, project.build.concurrency))
         self.loop.post(Changed(self.tracker.digests()))
-        with _interrupts(self.loop):
+        with self.report.interrupts.during(lambda: self.loop.post(Asked("quit")), self.scope.cancel):
             state = self.loop.run(state, until_idle=until_idle)
         self.report.images = {
             have.product.artifact: have.product.ref
@@ -169,25 +173,6 @@ def _once(choose: Callable[[Scope], Placer]) -> Callable[[Scope], Placer]:
             return found[0]
 
     return ask
-
-
-@contextmanager
-def _interrupts(loop: Loop) -> Iterator[None]:
-    """The first Ctrl-C (or TERM, or HUP) asks the loop to quit; a second one is a KeyboardInterrupt at once."""
-    asked: list[int] = []
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        loop.post(Asked("quit"))
-
-    before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def exit_code(state: State) -> int:

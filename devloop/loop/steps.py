@@ -196,7 +196,7 @@ class Steps:
         note = _counted(changed, len(applied.objects), len(applied.pruned))
         if applied.held:
             note += "; " + ", ".join(f"{ref} waits for {why}" for ref, why in applied.held)
-        return Outcome(applied, note=note, skipped="" if changed or applied.pruned else f"{note}, as they should be")
+        return Outcome(applied, note=note, skipped="" if changed or applied.pruned else f"nothing to write: {note}")
 
     def _ready(self, scope: Scope, start: Start, product: Products) -> Outcome:
         applied = product(Node(start.node.target, "apply"))
@@ -210,7 +210,8 @@ class Steps:
             deadline_s=unit.ready_deadline_seconds,
             on_progress=self._tools(start.node.target).line,
         )
-        return Outcome(ready, note=ready.summary)
+        is_empty = bool(applied.held) and not ready.summary
+        return Outcome(ready, note=ready.summary, skipped="nothing to wait for yet" if is_empty else "")
 
     def _tools(self, target: str = "") -> Tools:
         def line(text: str) -> None:
