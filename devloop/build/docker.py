@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from devloop.build import dockerfile as dockerfiles
 from devloop.build import dockerignore
-from devloop.build.failure import explain
+from devloop.build.failure import explain, instruction_lines
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.products import Inputs
@@ -75,7 +75,8 @@ class DockerBuilder:
                 check=False,
             )
             if done.code != 0:
-                raise explain(lines, job.context / spec.dockerfile, job.context, done.command)
+                file = job.context / spec.dockerfile
+                raise explain(lines, file, _instruction_lines(file), job.context, done.command)
             image_id = id_file.read_text().strip()
         if tools.engine.inspect(image_id) is None:
             raise StepFailed(
@@ -104,6 +105,13 @@ def _find_command(scope: Scope, tools: Tools) -> tuple[tuple[str, ...], dict[str
         "warning: no BuildKit here (docker buildx is not installed); the classic builder takes its place, and is slower"
     )
     return ("docker", "build"), {"DOCKER_BUILDKIT": "0"}
+
+
+def _instruction_lines(file: Path) -> dict[str, int]:
+    try:
+        return instruction_lines(dockerfiles.parse(file.read_text(errors="replace"), str(file)))
+    except (OSError, StepFailed):
+        return {}  # the build has just said what is wrong with it
 
 
 def _read(file: Path, context: Path) -> str:
@@ -143,7 +151,7 @@ class _Sources:
                 # What a link in the context leads to is copied with it, as long as it stays inside.
                 yield path
                 path = path.resolve()
-                if not path.is_relative_to(self._context.resolve()):
+                if not path.is_relative_to(self._context):
                     continue
                 if path.is_file():
                     yield path

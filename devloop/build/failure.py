@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from devloop.build import dockerfile as dockerfiles
 from devloop.errors import DevloopError, StepFailed, Unavailable
 
 EVIDENCE_LINES = 20
 
 _SOLVE = re.compile(
     r"^(?:ERROR: |error: )?(?:failed to build: )?failed to solve(?: with frontend [\w.]+)?: (?P<cause>.+)$"
+)
+_WRAPPING = re.compile(
+    r"^(?:rpc error: code = \w+ desc = |failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: |"
+    r"failed to compute cache key: |failed to calculate checksum of ref [^:]+::?\w*: )+"
 )
 _PLACE = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+)$")
 _PARSE = re.compile(r"(?:dockerfile parse error|parse error)(?: on)? line (?P<line>\d+): (?P<cause>.+)")
@@ -44,10 +49,13 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def explain(lines: Sequence[str], dockerfile: Path, context: Path, command: str) -> DevloopError:
-    """The error that the output of a failed build amounts to."""
+def explain(
+    lines: Sequence[str], dockerfile: Path, steps: Mapping[str, int], context: Path, command: str
+) -> DevloopError:
+    """The error that the output of a failed build amounts to. `steps`: the Dockerfile's instructions → their lines."""
     text = [line.rstrip() for line in lines]
     cause = next((found["cause"] for found in map(_SOLVE.match, reversed(text)) if found), "") or _last(text)
+    cause = _WRAPPING.sub("", cause)
     if re.search(r"[Cc]annot connect to the Docker daemon|error during connect", "\n".join(text[-5:])):
         return Unavailable(
             f"the Docker engine does not answer: {_last(text)}", hint="is Docker running? docker info tells"
@@ -65,7 +73,7 @@ def explain(lines: Sequence[str], dockerfile: Path, context: Path, command: str)
     return StepFailed(
         message,
         hint=_hint(cause, context) or f"to try it by hand: {command}",
-        where=_where(text, cause, dockerfile),
+        where=_where(text, cause, dockerfile, steps.get(_spaced(step))),
         evidence=tuple(output[-EVIDENCE_LINES:]) if output else tuple(_told(text)[-EVIDENCE_LINES:]),
     )
 
@@ -80,13 +88,26 @@ def _failed_step(text: Sequence[str]) -> tuple[str, list[str]]:
     return "", []
 
 
-def _where(text: Sequence[str], cause: str, dockerfile: Path) -> str:
+def instruction_lines(parsed: dockerfiles.Dockerfile) -> dict[str, int]:
+    """Each instruction as BuildKit names its step, and its line: older engines do not say where a step stands."""
+    found: dict[str, int] = {}
+    for stage in parsed.stages:
+        for each in stage.instructions:
+            found.setdefault(_spaced(f"{each.keyword} {each.text}"), each.line)
+    return found
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _where(text: Sequence[str], cause: str, dockerfile: Path, known_line: int | None) -> str:
     for line in reversed(text):
         if found := _PLACE.match(line):
             return f"{dockerfile}:{found['line']}"
     if found := _PARSE.search(cause):
         return f"{dockerfile}:{found['line']}"
-    return str(dockerfile)
+    return f"{dockerfile}:{known_line}" if known_line else str(dockerfile)
 
 
 def _hint(cause: str, context: Path) -> str:
