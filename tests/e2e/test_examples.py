@@ -1,0 +1,68 @@
+"""Every example, on the real engine and cluster: deployed, answered over HTTP, and left alone when nothing changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.driver import Devloop
+from tests.e2e.kube import Kubectl
+from tests.e2e.web import eventually, http_get
+
+# Example → its ports on this machine and what answers there.
+EXAMPLES = {
+    "getting-started": {8080: "Hello from devloop!"},
+    "kustomize": {18081: ""},
+    "helm": {18082: ""},
+    "custom-builder": {18083: ""},
+    "multi": {18084: "", 18085: ""},
+}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_run_deploys_it_and_a_second_run_writes_nothing(
+    example: str, devloop: Devloop, kubectl: Kubectl, workdir: Callable[[str], Path]
+) -> None:
+    there = devloop.at(workdir(example))
+    first = there.run("run")
+    assert first.code == 0, first.stdout + first.stderr
+    pods = kubectl.pod_uids()
+    assert pods
+    assert all(_is_ready(pod) for pod in kubectl.list("pods") if not pod["metadata"].get("deletionTimestamp"))
+    before = settled(kubectl)
+
+    second = there.run("run")
+    assert second.code == 0, second.stdout + second.stderr
+    assert kubectl.pod_uids() == pods
+    assert settled(kubectl) == before
+    assert second.events[-1]["images"] == first.events[-1]["images"]
+    assert {event["state"] for event in second.of(step="build")} <= {"started", "skipped"}
+
+    dev = there.start("dev")
+    dev.wait_event(kind="update", state="ready")
+    for port, text in EXAMPLES[example].items():
+        assert text in http_get(port).text
+    assert kubectl.pod_uids() == pods
+    dev.interrupt()
+    assert dev.wait().code == 130
+    kubectl.wait_gone()
+
+
+def settled(kubectl: Kubectl) -> dict[str, str]:
+    """Resource versions once the cluster's own controllers have written their last word on the status of pods."""
+
+    def twice() -> dict[str, str]:
+        once = kubectl.snapshot()
+        time.sleep(1.5)
+        return once if kubectl.snapshot() == once else {}
+
+    return eventually(twice)
+
+
+def _is_ready(pod: dict[str, object]) -> bool:
+    status = pod["status"]
+    assert isinstance(status, dict)
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in status["conditions"])
