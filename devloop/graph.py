@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from devloop.config import model
 from devloop.events import StepName
@@ -27,8 +28,7 @@ def unit_target(unit: str) -> str:
     return f"deploy/{unit}"
 
 
-@dataclass(frozen=True, order=True)
-class Node:
+class Node(NamedTuple):
     """One step of one target: the unit of work, of waiting and of failure."""
 
     target: str
