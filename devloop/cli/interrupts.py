@@ -26,6 +26,7 @@ class Interrupts:
         self._lock = threading.Lock()
         self._answers: tuple[Callable[[], None], ...] = ()
         self._count = 0
+        self._is_waiting = False
         self.was_asked = False
 
     @contextlib.contextmanager
@@ -36,7 +37,7 @@ class Interrupts:
         """
         with self._lock:
             before, self._answers = self._answers, answers
-            is_late = self.was_asked and not before
+            is_late, self._is_waiting = self._is_waiting, False
             self._count = 0
         if is_late:
             self.happened()
@@ -51,6 +52,7 @@ class Interrupts:
         with self._lock:
             self.was_asked = True
             if not self._answers:
+                self._is_waiting = True
                 return
             self._count += 1
             answer = self._answers[self._count - 1] if self._count <= len(self._answers) else _leave

@@ -16,7 +16,6 @@ HEAVY = (
     "docker",
     "jsonschema",
     "kubernetes",
-    "pydantic",
     "requests",
     "rich",
     "urllib3",

@@ -29,6 +29,16 @@ def test_one_that_came_before_anybody_was_in_charge_is_answered_later() -> None:
     assert told == ["late"]
 
 
+def test_one_that_was_answered_is_not_answered_again_later() -> None:
+    told: list[str] = []
+    interrupts = Interrupts()
+    with interrupts.during(lambda: told.append("first")):
+        interrupts.happened()
+    with interrupts.during(lambda: told.append("again")):
+        pass
+    assert told == ["first"]
+
+
 def test_an_inner_block_is_in_charge_while_it_lasts() -> None:
     told: list[str] = []
     interrupts = Interrupts()
