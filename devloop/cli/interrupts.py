@@ -36,16 +36,16 @@ class Interrupts:
         One that came before, when nobody was in charge, is answered on entering.
         """
         with self._lock:
-            before, self._answers = self._answers, answers
+            before = self._answers, self._count
+            self._answers, self._count = answers, 0
             is_late, self._is_waiting = self._is_waiting, False
-            self._count = 0
         if is_late:
             self.happened()
         try:
             yield
         finally:
             with self._lock:
-                self._answers = before
+                self._answers, self._count = before
 
     def happened(self) -> None:
         """Answers one interrupt."""
