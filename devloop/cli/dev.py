@@ -19,7 +19,8 @@ from devloop.deploy import delete as deploy_delete
 from devloop.effects.files import Watcher
 from devloop.errors import ConfigError, DevloopError
 from devloop.graph import ALL_STEPS
-from devloop.loop.messages import Reconfigured
+from devloop.loop.messages import Done, Reconfigured, Start
+from devloop.observe.aftercare import Aftercare
 from devloop.observe.forward import Forwarder
 from devloop.observe.logs import LogFollower
 from devloop.products import Applied
@@ -35,7 +36,7 @@ def dev(common: Common, *, keep: bool) -> int:
         cluster = session.connect(common, loaded.project, report)
         with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
-            live = Live(scope, common, loaded, cluster, report)
+            live = Development(scope, common, loaded, cluster, report)
             try:
                 live.run()
             finally:
@@ -47,7 +48,7 @@ def dev(common: Common, *, keep: bool) -> int:
     return reporting(common, body)
 
 
-class Live:
+class Development:
     """A session that follows the disk: sources and configuration alike."""
 
     def __init__(self, scope: Scope, common: Common, loaded: Loaded, cluster: Cluster, report: Report) -> None:
@@ -62,6 +63,7 @@ class Live:
         pods = doors.pods
         project = loaded.project
         self._logs = LogFollower(scope, cluster, pods, project.logs, report.emit)
+        self._aftercare = Aftercare(scope, cluster, pods, report.emit)
         self._forwards = Forwarder(scope, cluster, pods, report.emit)
         self._session = session.Session(
             scope,
@@ -70,8 +72,7 @@ class Live:
             report,
             wanted=ALL_STEPS,
             namespace=cluster.namespace,
-            deployed=self._on_deployed,
-            forget=self._on_forgotten,
+            live=self,
         )
         self._watcher = Watcher(scope, self._on_batch, on_notice=self._on_notice)
         self._is_config_broken = False
@@ -151,15 +152,28 @@ class Live:
         self._is_config_broken, self._said = True, said
         self._watch()
 
-    def _on_deployed(self, applied: Applied) -> None:
+    def applied(self, applied: Applied) -> None:
+        """See loop.steps.Live."""
+        self._aftercare.leave(applied.unit)
         if self._loaded.project.logs.enabled:
             self._logs.follow(applied)
 
-    def _on_forgotten(self, target: str) -> None:
+    def waited(self, start: Start, applied: Applied, *, is_ready: bool) -> None:
+        """See loop.steps.Live."""
+        loop = self._session.loop
+        self._aftercare.look_after(
+            applied,
+            is_ready=is_ready,
+            on_recovered=lambda ready: loop.post(Done(start.node, start.digest, ready)),
+        )
+
+    def forgotten(self, target: str) -> None:
+        """See loop.steps.Live."""
         kind, _, name = target.partition("/")
         if kind != "deploy":
             return
         self._logs.forget(name)
+        self._aftercare.leave(name)
         self._scope.spawn(f"prune {name}", lambda: self._prune(name))
 
     def _prune(self, unit: str) -> None:

@@ -18,7 +18,7 @@ from devloop.events import StepName
 from devloop.loop.messages import Asked, Changed
 from devloop.loop.run import Loop, RunStep
 from devloop.loop.state import Policy, State
-from devloop.loop.steps import Deployed, Doors, Plan, Steps
+from devloop.loop.steps import Doors, Live, NobodyLive, Plan, Steps
 from devloop.loop.track import Tracker
 from devloop.products import Image, Placed
 from devloop.scope import Scope
@@ -75,7 +75,7 @@ def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str]
 
 
 class Session:
-    """A loop with everything it needs. `deployed` is told what was applied; `forget` which targets left the project."""
+    """A loop with everything it needs. `live`: whoever hangs on what is deployed."""
 
     def __init__(
         self,
@@ -86,14 +86,14 @@ class Session:
         *,
         wanted: Iterable[StepName],
         namespace: str,
-        deployed: Deployed = lambda _applied: None,
-        forget: Callable[[str], None] = lambda _target: None,
+        live: Live | None = None,
         wrap: Callable[[Steps], RunStep] = lambda steps: steps,
     ) -> None:
         self.scope = scope
         self.doors = doors
         self.report = report
         self.wanted = frozenset(wanted)
+        self._live = live or NobodyLive()
         self.tracker = Tracker(FileDigests(), current.base)
         self.steps = Steps(
             current,
@@ -103,9 +103,11 @@ class Session:
             namespace=namespace,
             post=self._post,
             placer=_once(self._choose),
-            deployed=deployed,
+            live=self._live,
         )
-        self.loop = Loop(scope, wrap(self.steps), report.emit, report.clock, recover=self._recover, forget=forget)
+        self.loop = Loop(
+            scope, wrap(self.steps), report.emit, report.clock, recover=self._recover, forget=self._live.forgotten
+        )
 
     def _post(self, changed: Changed) -> None:
         self.loop.post(changed)

@@ -30,10 +30,33 @@ T = TypeVar("T")
 Products = Callable[[Node], Product]
 
 
-class Deployed(Protocol):
+class Live(Protocol):
     """Whoever hangs on what is deployed: logs, for one."""
 
-    def __call__(self, applied: Applied) -> None: ...
+    def applied(self, applied: Applied) -> None:
+        """A unit was applied. Does not block."""
+        ...
+
+    def waited(self, start: Start, applied: Applied, *, is_ready: bool) -> None:
+        """The wait for a unit's readiness is over. Does not block."""
+        ...
+
+    def forgotten(self, target: str) -> None:
+        """A target is no longer part of the project. Does not block."""
+        ...
+
+
+class NobodyLive:
+    """For commands that end with their deploy."""
+
+    def applied(self, applied: Applied) -> None:
+        """See Live."""
+
+    def waited(self, start: Start, applied: Applied, *, is_ready: bool) -> None:
+        """See Live."""
+
+    def forgotten(self, target: str) -> None:
+        """See Live."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,7 @@ class Steps:
         namespace: str,
         post: Callable[[Changed], None],
         placer: Callable[[Scope], Placer],
-        deployed: Deployed,
+        live: Live,
     ) -> None:
         self.plan = plan
         self._doors = doors
@@ -90,7 +113,7 @@ class Steps:
         self._namespace = namespace
         self._post = post
         self._placer = placer
-        self._deployed = deployed
+        self._live = live
 
     def __call__(self, scope: Scope, start: Start, product: Products) -> Outcome:
         """Runs one step. Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
@@ -192,7 +215,7 @@ class Steps:
             images=refs,
             on_line=tell,
         )
-        self._deployed(applied)
+        self._live.applied(applied)
         note = _counted(changed, len(applied.objects), len(applied.pruned))
         if applied.held:
             note += "; " + ", ".join(f"{ref} waits for {why}" for ref, why in applied.held)
@@ -202,14 +225,19 @@ class Steps:
         applied = product(Node(start.node.target, "apply"))
         assert isinstance(applied, Applied)
         unit = self.plan.units[applied.unit]
-        ready = status.wait_ready(
-            scope,
-            _required(self._doors.cluster),
-            _required(self._doors.pods),
-            applied,
-            deadline_s=unit.ready_deadline_seconds,
-            on_progress=self._tools(start.node.target).line,
-        )
+        try:
+            ready = status.wait_ready(
+                scope,
+                _required(self._doors.cluster),
+                _required(self._doors.pods),
+                applied,
+                deadline_s=unit.ready_deadline_seconds,
+                on_progress=self._tools(start.node.target).line,
+            )
+        except StepFailed:
+            self._live.waited(start, applied, is_ready=False)
+            raise
+        self._live.waited(start, applied, is_ready=True)
         is_empty = bool(applied.held) and not ready.summary
         return Outcome(ready, note=ready.summary, skipped="nothing to wait for yet" if is_empty else "")
 

@@ -23,6 +23,7 @@ from .verdicts import Around, Verdict, is_workload, pods_of_revision, verdict
 EVIDENCE_LINES = 20
 # The kubelet looks at its containers once a second: what died at start is seen to be dead about a second after it was seen to run.
 SETTLE_S = 2.0
+RECOVERED_S = 4.0
 _CLOCK_SKEW_S = 5.0
 _NOISE = frozenset({"BackOff", "Failed", "FailedCreate", "InspectFailed", "ErrImageNeverPull"})
 
@@ -62,15 +63,23 @@ def broke(scope: Scope, cluster: Cluster, store: PodStore, applied: Applied) -> 
 def recovered(scope: Scope, cluster: Cluster, store: PodStore, applied: Applied) -> Ready:
     """Blocks until the same unit is ready after all, however long it takes and whatever fails meanwhile.
 
-    Cancelled by the scope. Raises: StepFailed when its objects may not be watched.
+    It has to stay ready for a while: a container that crashes again and again runs for a moment each time. Cancelled by the scope.
+    Raises: StepFailed when its objects may not be watched.
     """
     wait = _Wait(scope, cluster, store, applied)
+    since: float | None = None
     with store.changes(scope, *wait.sources()) as wake:
         while True:
             verdicts = [found for _, found in wait.verdicts()]
-            if all(each.state == "ready" for each in verdicts):
+            if not all(each.state == "ready" for each in verdicts):
+                since = None
+                wake.wait()
+                continue
+            since = since or time.monotonic()
+            left_s = since + RECOVERED_S - time.monotonic()
+            if left_s <= 0:
                 return _ready(applied, verdicts)
-            wake.wait()
+            wake.wait(left_s)
 
 
 class _Wait:
