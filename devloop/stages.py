@@ -58,7 +58,9 @@ class Processes(Protocol):
 
 @dataclass(frozen=True)
 class EngineImage:
-    """An image in the engine. `layers`: diff IDs, base first. `size_bytes`: unpacked."""
+    """An image in the engine. `layers`: diff IDs, base first. `size_bytes`: unpacked. `config`: an image config (JSON, as OCI spells
+    it) that is equal in meaning to the stored one, not always in its bytes.
+    """
 
     image_id: str
     tags: tuple[str, ...]
@@ -66,6 +68,7 @@ class EngineImage:
     size_bytes: int
     os: str = "linux"
     architecture: str = ""
+    config: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ class DockerEngine:
             size_bytes=found["Size"],
             os=found.get("Os") or "linux",
             architecture=found.get("Architecture") or "",
+            config=_config(found),
         )
 
     def tag(self, image_id: str, ref: str) -> None:
@@ -323,6 +324,14 @@ def _explained(failed: StepFailed, ref: str) -> StepFailed:
     elif any(sign in said for sign in ("connection refused", "no such host", "timeout", "eof")):
         hint = f"is the registry {registry} running, and reachable from the Docker engine?"
     return StepFailed(failed.message, hint=hint, where=ref, evidence=failed.evidence)
+
+
+def _config(found: Mapping[str, Any]) -> bytes:
+    """https://github.com/opencontainers/image-spec/blob/main/config.md, whose `config` Docker spells the same way."""
+    named = {"architecture": "Architecture", "created": "Created", "os": "Os", "variant": "Variant", "config": "Config"}
+    config = {ours: found[theirs] for ours, theirs in named.items() if found.get(theirs)}
+    config["rootfs"] = {"type": "layers", "diff_ids": found["RootFS"].get("Layers") or []}
+    return json.dumps(config, sort_keys=True).encode()
 
 
 def _message(body: bytes) -> str:

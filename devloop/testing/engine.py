@@ -93,7 +93,7 @@ class FakeEngine:
             return None
         tags = tuple(sorted(name for name, named in self._names.items() if named == image_id))
         size_bytes = sum(map(len, image.layers))
-        return EngineImage(image_id, tags, image.diff_ids, size_bytes, "linux", "amd64")
+        return EngineImage(image_id, tags, image.diff_ids, size_bytes, "linux", "amd64", image.config)
 
     def tag(self, image_id: str, ref: str) -> None:
         self._names[full_ref(ref)] = self.stored(image_id).image_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -99,6 +100,15 @@ def test_layers_are_diff_ids_base_first(world: World) -> None:
     assert one.layers[:-1] == two.layers[:-1]
     assert one.layers[-1] != two.layers[-1]
     assert all(layer.startswith("sha256:") for layer in one.layers)
+
+
+def test_the_config_of_an_image_names_its_layers_and_platform(world: World) -> None:
+    found = world.engine.inspect(f"{world.name}:v1")
+    assert found is not None
+    config = json.loads(found.config)
+    assert tuple(config["rootfs"]["diff_ids"]) == found.layers
+    assert (config["os"], config["architecture"]) == (found.os, found.architecture)
+    assert "config" in config
 
 
 def test_what_is_not_there_is_none(world: World) -> None:
