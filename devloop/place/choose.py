@@ -13,7 +13,9 @@ from devloop.config import model
 from devloop.effects.process import not_installed
 from devloop.errors import StepFailed, Unavailable, UsageError
 from devloop.place.kind import KindPlacer
+from devloop.place.pushed import PushedSource, is_near
 from devloop.place.registry import RegistryPlacer
+from devloop.place.saved import from_save
 from devloop.place.shared import SharedPlacer, is_shared
 from devloop.products import Object
 from devloop.scope import Scope
@@ -34,7 +36,7 @@ def choose(scope: Scope, spec: model.Cluster, cluster: Cluster, engine: Engine, 
     nodes = _nodes(scope, cluster)
     if containers := kind_nodes(nodes, engine):
         _require_docker(processes)
-        return KindPlacer(containers)
+        return KindPlacer(containers, PushedSource() if is_near(engine) else from_save)
     if is_shared(nodes, engine):
         return SharedPlacer()
     raise UsageError(

@@ -8,114 +8,137 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import IO, Protocol, TypeVar
+from typing import TypeVar
 
 from devloop.errors import StepFailed
 from devloop.place import node
 from devloop.place.node import NodeState
 from devloop.place.oci import Content, archive, chain_ids, full_name
 from devloop.place.saved import from_save, stop
+from devloop.place.source import LayerSource
 from devloop.products import Image, Placed
 from devloop.scope import Scope
-from devloop.stages import Container, Engine, EngineImage, Tools
+from devloop.stages import Container, EngineImage, Tools
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-class LayerSource(Protocol):
-    """Gets an image's config and some of its layers out of the engine, into the spool file."""
-
-    def __call__(
-        self, scope: Scope, engine: Engine, image: EngineImage, wanted: frozenset[str], spool: IO[bytes]
-    ) -> Content:
-        """Blocks; cancelled by the scope. Raises: StepFailed when this source cannot give them."""
-        ...
-
-
 class KindPlacer:
     """Places images on nodes that are containers of our engine. Safe from many threads.
 
-    `sources`: where layers come from, the best first; a later one is asked when an earlier one cannot.
+    `source`: where layers come from. Remembers which layers the nodes have, so that most images need one question less.
     """
 
-    def __init__(self, nodes: Sequence[Container], sources: Sequence[LayerSource] = (from_save,)) -> None:
+    def __init__(self, nodes: Sequence[Container], source: LayerSource = from_save) -> None:
         self._nodes = tuple(nodes)
-        self._sources = tuple(sources)
+        self._source = source
         self._lock = threading.Lock()
-        self._snapshotters: dict[str, str] = {}
+        self._states: dict[str, NodeState] = {}
 
     def place(self, scope: Scope, image: Image, tools: Tools) -> tuple[Placed, bool]:
         """Places it; False when every node had it. Blocks; cancelled by the scope.
 
         Raises: StepFailed when a node does not take it, or the engine has it no more; Unavailable when the engine is away.
         """
-        name = full_name(image.ref)
-        states = _on_all(scope, self._nodes, lambda inner, one: self._look(inner, tools, one, name))
         found = tools.engine.inspect(image.image_id)
-        lacking = [_Lack(*pair, found) for pair in zip(self._nodes, states, strict=True) if not _has(pair[1], found)]
+        states = self._remembered()
+        if found is not None and states:
+            try:
+                return self._deliver(scope, _Delivery(image, found, tools, has_fallback=False), states)
+            except StepFailed as failed:
+                tools.line(f"{failed.message}; asking the nodes what they have")
+        states = self._ask(scope, image, tools)
+        lacking = {one: state for one, state in states.items() if not _has(state, found)}
         if not lacking:
-            return Placed(image.artifact, image.ref, image.image_id, "on the node already"), False
+            return _there(image), False
         if found is None:
             raise StepFailed(
                 f"the engine has no image {image.image_id} any more", where=image.ref, hint="build it again"
             )
-        sent = self._send(scope, _Delivery(image, found, tools), lacking)
-        size_bytes = sum(one.size_bytes for one in sent)
-        return Placed(image.artifact, image.ref, image.image_id, _way(sent, found.size_bytes), size_bytes), True
+        return self._deliver(scope, _Delivery(image, found, tools, has_fallback=True), lacking)
 
-    def _look(self, scope: Scope, tools: Tools, one: Container, name: str) -> NodeState:
+    def _remembered(self) -> dict[str, NodeState]:
         with self._lock:
-            known = self._snapshotters.get(one.container_id, "")
-        state = node.look(scope, tools, one, name, known)
+            return dict(self._states)
+
+    def _ask(self, scope: Scope, image: Image, tools: Tools) -> dict[str, NodeState]:
+        known = self._remembered()
+
+        def look(inner: Scope, one: Container) -> NodeState:
+            state = known.get(one.container_id)
+            return node.look(inner, tools, one, full_name(image.ref), state.snapshotter if state else "")
+
+        answers = _on_all(scope, self._nodes, look)
+        states = {one.container_id: state for one, state in zip(self._nodes, answers, strict=True)}
         with self._lock:
-            self._snapshotters[one.container_id] = state.snapshotter
-        return state
+            self._states = dict(states)
+        return states
+
+    def _deliver(self, scope: Scope, delivery: _Delivery, states: Mapping[str, NodeState]) -> tuple[Placed, bool]:
+        lacking = [
+            _Lack(one, states[one.container_id], delivery.found) for one in self._nodes if one.container_id in states
+        ]
+        sent = self._send(scope, delivery, lacking)
+        self._remember(lacking)
+        got = [one for one in sent if one.size_bytes]
+        if not got:
+            return _there(delivery.image), False
+        image = delivery.image
+        size_bytes = sum(one.size_bytes for one in got)
+        return Placed(image.artifact, image.ref, image.image_id, _way(got, delivery.found.size_bytes), size_bytes), True
+
+    def _remember(self, lacking: Sequence[_Lack]) -> None:
+        with self._lock:
+            for lack in lacking:
+                key, chain = lack.node.container_id, chain_ids(lack.found.layers)
+                state = self._states.get(key, lack.state)  # another image may have come meanwhile
+                self._states[key] = replace(state, snapshots=state.snapshots.union(chain))
 
     def _send(self, scope: Scope, delivery: _Delivery, lacking: Sequence[_Lack]) -> list[_Sent]:
+        if len(lacking) == 1 and lacking[0].is_all:
+            # Nothing to leave out: passing the engine's archive on as it comes is faster than looking through it first.
+            try:
+                return [delivery.whole(scope, lacking[0])]
+            except StepFailed as failed:
+                delivery.tools.line(f"{failed.message}; sending layer by layer")
+                delivery = replace(delivery, has_fallback=False)
         wanted = frozenset[str]().union(*(lack.layers for lack in lacking))
         with tempfile.TemporaryFile(prefix="devloop-") as spool:
             try:
-                content = self._fetch(scope, delivery, wanted, spool)
+                content = self._source(scope, delivery.tools.engine, delivery.found, wanted, spool)
             except StepFailed as failed:
-                reason = failed  # the name of an except clause ends with it
-                return [delivery.whole(scope, lack, reason) for lack in lacking]
+                refusal = delivery.refused(failed)
+                return [delivery.whole(scope, lack, refusal) for lack in lacking]
             return _on_all(scope, lacking, lambda inner, lack: delivery.delta(inner, lack, content))
-
-    def _fetch(self, scope: Scope, delivery: _Delivery, wanted: frozenset[str], spool: IO[bytes]) -> Content:
-        *first, last = self._sources
-        for source in first:
-            try:
-                return source(scope, delivery.tools.engine, delivery.found, wanted, spool)
-            except StepFailed as failed:
-                delivery.tools.line(f"{failed.message}; trying another way")
-                spool.seek(0)
-                spool.truncate()
-        return last(scope, delivery.tools.engine, delivery.found, wanted, spool)
 
 
 @dataclass(frozen=True)
 class _Lack:
-    """A node that lacks the image."""
+    """A node that lacks the image, as far as is known."""
 
     node: Container
     state: NodeState
-    found: EngineImage | None
+    found: EngineImage
 
     @property
     def layers(self) -> frozenset[str]:
         """The diff IDs that the node lacks."""
-        diff_ids = self.found.layers if self.found is not None else ()
-        chain = zip(diff_ids, chain_ids(diff_ids), strict=True)
+        chain = zip(self.found.layers, chain_ids(self.found.layers), strict=True)
         return frozenset(diff_id for diff_id, chain_id in chain if chain_id not in self.state.snapshots)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether even the base is lacking."""
+        return bool(self.found.layers) and self.found.layers[0] in self.layers
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """What a node got: how many bytes, and why it had to be the whole image, if it had to."""
+    """What a node got: how many bytes (0 when it turned out to have the image), and why the whole image, if it had to be."""
 
     size_bytes: int
     refusal: str = ""
@@ -123,35 +146,44 @@ class _Sent:
 
 @dataclass(frozen=True)
 class _Delivery:
-    """One image on its way to nodes."""
+    """One image on its way to nodes. `has_fallback`: whether the whole image follows a delta that was refused."""
 
     image: Image
     found: EngineImage
     tools: Tools
+    has_fallback: bool
 
     def delta(self, scope: Scope, lack: _Lack, content: Content) -> _Sent:
-        """Sends what the node lacks; the whole image when it refuses that."""
+        """Sends what the node lacks."""
         size_bytes, chunks = archive(content, full_name(self.image.ref), self.found.layers, lack.layers)
         try:
-            self._load(scope, lack, chunks)
+            was_sent = self._load(scope, lack, chunks)
         except StepFailed as failed:
-            return self.whole(scope, lack, failed)
-        return _Sent(size_bytes)
+            return self.whole(scope, lack, self.refused(failed))
+        return _Sent(size_bytes if was_sent else 0)
 
-    def whole(self, scope: Scope, lack: _Lack, failed: StepFailed) -> _Sent:
-        """Sends what `docker save` says, as it says it."""
+    def refused(self, failed: StepFailed) -> str:
+        """Why the delta failed, in a line. Raises: the failure, when nothing is to follow."""
+        if not self.has_fallback:
+            raise failed
         refusal = failed.evidence[-1] if failed.evidence else failed.message
         self.tools.line(f"{failed.message} ({refusal}); loading the whole image")
+        return refusal
+
+    def whole(self, scope: Scope, lack: _Lack, refusal: str = "") -> _Sent:
+        """Sends what `docker save` says, as it says it."""
         self.tools.engine.tag(self.image.image_id, self.image.ref)
         sizes: list[int] = []
         chunks = self.tools.engine.save(scope, [self.image.ref])
-        self._load(scope, lack, _counted(chunks, sizes))
-        return _Sent(sum(sizes), refusal)
+        was_sent = self._load(scope, lack, _counted(chunks, sizes))
+        return _Sent(sum(sizes) if was_sent else 0, refusal)
 
-    def _load(self, scope: Scope, lack: _Lack, chunks: Iterator[bytes]) -> None:
+    def _load(self, scope: Scope, lack: _Lack, chunks: Iterator[bytes]) -> bool:
         name = full_name(self.image.ref)
         top = chain_ids(self.found.layers)[-1] if self.found.layers else ""
-        node.load(scope, self.tools, lack.node, name=name, snapshotter=lack.state.snapshotter, top=top, archive=chunks)
+        return node.load(
+            scope, self.tools, lack.node, name=name, snapshotter=lack.state.snapshotter, top=top, archive=chunks
+        )
 
 
 def _counted(chunks: Iterator[bytes], sizes: list[int]) -> Iterator[bytes]:
@@ -170,14 +202,19 @@ def _has(state: NodeState, found: EngineImage | None) -> bool:
     return state.has_name and chain_ids(found.layers)[-1] in state.snapshots
 
 
+def _there(image: Image) -> Placed:
+    return Placed(image.artifact, image.ref, image.image_id, "on the node already")
+
+
 def _way(sent: Sequence[_Sent], image_bytes: int) -> str:
     nodes = f"{len(sent)} node{'' if len(sent) == 1 else 's'}"
+    size_bytes = max(one.size_bytes for one in sent)
     refusals = [one.refusal for one in sent if one.refusal]
     if refusals:
-        return (
-            f"{_size(max(one.size_bytes for one in sent))}, in full → {nodes}, because the delta failed: {refusals[0]}"
-        )
-    return f"{_size(max(one.size_bytes for one in sent))} of {_size(image_bytes)}, delta → {nodes}"
+        return f"{_size(size_bytes)}, in full → {nodes}, because the delta failed: {refusals[0]}"
+    if size_bytes >= image_bytes:
+        return f"{_size(size_bytes)}, all new → {nodes}"
+    return f"{_size(size_bytes)} of {_size(image_bytes)}, delta → {nodes}"
 
 
 def _size(size_bytes: int) -> str:

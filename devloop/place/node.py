@@ -34,8 +34,12 @@ ctr -n k8s.io snapshots --snapshotter "$snapshotter" ls
 # kubelet sees an image when containerd's CRI plugin has, which its label tells; it follows within milliseconds.
 _LOAD = """
 name=$1 snapshotter=$2 top=$3
-if ctr -n k8s.io images import --snapshotter "$snapshotter" - >&2 &&
-    { [ -z "$top" ] || ctr -n k8s.io snapshots --snapshotter "$snapshotter" info "$top" >/dev/null; }; then
+is_unpacked() { [ -z "$top" ] || ctr -n k8s.io snapshots --snapshotter "$snapshotter" info "$top" >/dev/null; }
+if [ -n "$(ctr -n k8s.io images ls -q name=="$name")" ] && is_unpacked; then
+  echo there
+  exit 0
+fi
+if ctr -n k8s.io images import --snapshotter "$snapshotter" - >&2 && is_unpacked; then
   for try in 1 2 3 4 5 6 7 8 9 10; do
     row=$(ctr -n k8s.io images ls name=="$name")
     case $row in *io.cri-containerd.image=managed*) exit 0 ;; esac
@@ -79,12 +83,15 @@ def look(scope: Scope, tools: Tools, node: Container, name: str, snapshotter: st
 
 def load(
     scope: Scope, tools: Tools, node: Container, *, name: str, snapshotter: str, top: str, archive: Iterator[bytes]
-) -> None:
+) -> bool:
     """Imports an archive and makes sure that the image is there and unpacked: `top` is its last layer's chain ID.
 
-    Blocks; cancelled by the scope. Raises: StepFailed, after the name is off the node again.
+    False when the node had the image, and nothing was read. Blocks; cancelled by the scope.
+
+    Raises: StepFailed, after the name is off the node again.
     """
-    _run(scope, tools, node, "load", script=_LOAD, arguments=(name, snapshotter, top), stdin=archive)
+    done = _run(scope, tools, node, "load", script=_LOAD, arguments=(name, snapshotter, top), stdin=archive)
+    return "there" not in done.stdout.split()
 
 
 def _run(

@@ -15,7 +15,7 @@ from devloop.place.saved import from_save
 from devloop.products import Image, Placed
 from devloop.scope import Cancelled, Scope
 from devloop.stages import Engine, EngineImage, Tools
-from devloop.testing.engine import FakeEngine, Layout
+from devloop.testing.engine import FakeEngine, Layout, digest_of, layer_tar
 from devloop.testing.processes import FakeProcesses
 from tests.place.containerd import FakeNode
 
@@ -54,6 +54,15 @@ def test_a_new_image_is_sent_with_all_its_layers(layout: Layout) -> None:
     assert placed.ref == "shop/api:v1"
 
 
+def test_a_new_image_that_is_refused_whole_is_sent_layer_by_layer() -> None:
+    world = World()
+    world.nodes[0].refuses = 1
+    placed, _ = world.place(world.build("v1"))
+    assert placed.way.endswith("→ 1 node")
+    assert world.nodes[0].names == {f"{NAME}:v1": "whole"}
+    assert any("layer by layer" in line for line in world.lines)
+
+
 @pytest.mark.parametrize("layout", ["docker", "oci"])
 def test_of_a_changed_image_only_the_changed_layer_is_sent(layout: Layout) -> None:
     world = World(layout=layout)
@@ -74,8 +83,9 @@ def test_an_image_that_is_there_is_not_sent_again() -> None:
     world.place(image)
     placed, was_sent = world.place(image)
     assert (was_sent, placed.sent_bytes, placed.way) == (False, 0, "on the node already")
+    world.placer = KindPlacer([world.nodes[0].container])
+    assert world.place(image) == (placed, False)
     assert len(world.nodes[0].imports) == 1
-    assert len(world.engine.saved) == 1
 
 
 def test_an_image_that_only_has_other_settings_sends_no_layer() -> None:
@@ -109,13 +119,13 @@ def test_only_nodes_that_lack_the_image_get_it_each_what_it_lacks() -> None:
     assert [len(node.imports) for node in world.nodes] == [0, 1, 1]
     assert list(world.nodes[1].imports[0]) == [stored.diff_ids[2]]
     assert set(world.nodes[2].imports[0]) == set(stored.diff_ids)
-    assert placed.way.endswith("delta → 2 nodes")
+    assert placed.way.endswith("→ 2 nodes")
     assert len(world.engine.saved) == 1
 
 
 def test_a_refused_delta_is_followed_by_the_whole_image_and_said() -> None:
     world = World()
-    world.place(world.build("v1"))
+    world.nodes[0].snapshots |= set(chain_ids([digest_of(layer_tar(BASE))]))
     world.nodes[0].refuses = 1
     placed, was_sent = world.place(world.build("v2"))
     assert was_sent
@@ -134,9 +144,9 @@ def test_an_image_that_no_way_brings_leaves_no_name_behind() -> None:
     assert world.nodes[0].names == {}
 
 
-def test_a_snapshot_that_vanishes_after_the_question_is_mended() -> None:
+def test_a_snapshot_that_vanishes_after_it_was_asked_for_is_mended() -> None:
     world = World()
-    world.place(world.build("v1"))
+    world.nodes[0].snapshots |= set(chain_ids([digest_of(layer_tar(BASE))]))
     second = world.build("v2")
     node = world.nodes[0]
 
@@ -146,22 +156,49 @@ def test_a_snapshot_that_vanishes_after_the_question_is_mended() -> None:
         node.snapshots.clear()
         return from_save(scope, engine, image, wanted, spool)
 
-    world.placer = KindPlacer([node.container], [forgetful])
+    world.placer = KindPlacer([node.container], forgetful)
     placed, _ = world.place(second)
     assert node.names[f"{NAME}:v2"] == "whole"
     assert "in full" in placed.way
 
 
-def test_a_source_that_cannot_is_followed_by_the_next() -> None:
+def test_snapshots_that_vanished_since_the_last_image_are_sent_again() -> None:
+    world = World()
+    world.place(world.build("v1"))
+    world.nodes[0].names.clear()
+    world.nodes[0].snapshots.clear()
+    placed, _ = world.place(world.build("v2"))
+    assert "because" not in placed.way
+    assert len(world.nodes[0].imports[-1]) == 3
+
+
+def test_the_next_image_needs_one_question_less() -> None:
+    world = World()
+    for version in ("v1", "v2", "v3"):
+        world.place(world.build(version))
+    what = [call.argv[call.argv.index("-c") + 2] for call in world.processes.called("docker", "exec")]
+    assert what == ["look", "load", "load", "load"]
+
+
+def test_an_image_that_was_taken_off_the_node_is_sent_again() -> None:
+    world = World()
+    image = world.build("v1")
+    world.place(image)
+    world.nodes[0].names.clear()
+    assert world.place(image)[1] is True
+    assert world.nodes[0].names == {f"{NAME}:v1": "whole"}
+
+
+def test_a_source_that_cannot_is_followed_by_the_whole_image() -> None:
     world = World()
 
     def unable(scope: Scope, engine: Engine, image: EngineImage, wanted: frozenset[str], spool: IO[bytes]) -> Content:
-        spool.write(b"half of something")
-        raise StepFailed("this engine cannot push to us")
+        raise StepFailed("layers in an unknown form")
 
-    world.placer = KindPlacer([world.nodes[0].container], [unable, from_save])
+    world.placer = KindPlacer([world.nodes[0].container], unable)
+    world.nodes[0].snapshots |= set(chain_ids([digest_of(layer_tar(BASE))]))
     placed, _ = world.place(world.build("v1"))
-    assert "delta" in placed.way
+    assert placed.way.endswith("in full → 1 node, because the delta failed: layers in an unknown form")
     assert world.nodes[0].names[f"{NAME}:v1"] == "whole"
 
 

@@ -17,9 +17,11 @@ from devloop.effects import docker
 from devloop.effects.process import RealProcesses
 from devloop.errors import StepFailed
 from devloop.place.choose import kind_nodes
-from devloop.place.kind import KindPlacer, LayerSource
+from devloop.place.kind import KindPlacer
 from devloop.place.oci import Blob, Content, full_name
+from devloop.place.pushed import PushedSource
 from devloop.place.saved import from_save
+from devloop.place.source import LayerSource
 from devloop.products import Image, Placed
 from devloop.scope import Scope
 from devloop.stages import Container, Engine, EngineImage, Tools
@@ -58,13 +60,13 @@ class Shop:
             (self._folder / name).write_text(content)
         ref = f"{repository or self.repository}:{version}"
         self._refs.add(ref)
-        self._run("docker", "build", "-q", "-t", ref, str(self._folder))
+        self.run("docker", "build", "-q", "-t", ref, str(self._folder))
         found = self.engine.inspect(ref)
         assert found is not None
         return Image(self.repository, ref, found.image_id)
 
-    def place(self, image: Image, *sources: LayerSource) -> tuple[Placed, bool]:
-        placer = KindPlacer(self.nodes, sources or (from_save,))
+    def place(self, image: Image, source: LayerSource = from_save) -> tuple[Placed, bool]:
+        placer = KindPlacer(self.nodes, source)
         with Scope("place") as scope:
             return placer.place(scope, image, self.tools)
 
@@ -73,10 +75,15 @@ class Shop:
         assert found is not None
         return found.layers
 
+    def own_names(self, image: Image) -> list[str]:
+        """All names, also by digest, that the engine has for the image."""
+        facts = json.loads(self.run("docker", "image", "inspect", image.image_id))[0]
+        return [*facts["RepoTags"], *facts["RepoDigests"]]
+
     def ctr(self, *words: str) -> list[str]:
         """What the first node's containerd says, the other nodes are not asked."""
         node = self.nodes[0].container_id
-        return self._run("docker", "exec", node, "ctr", "-n", "k8s.io", *words).splitlines()
+        return self.run("docker", "exec", node, "ctr", "-n", "k8s.io", *words).splitlines()
 
     def forget_blobs(self, digests: tuple[str, ...]) -> None:
         present = [digest for digest in self.ctr("content", "ls", "-q") if digest in digests]
@@ -88,9 +95,9 @@ class Shop:
             self.engine.untag(ref)
             for node in self.nodes:
                 name = full_name(ref)
-                self._run("docker", "exec", node.container_id, "ctr", "-n", "k8s.io", "images", "rm", name)
+                self.run("docker", "exec", node.container_id, "ctr", "-n", "k8s.io", "images", "rm", name)
 
-    def _run(self, *argv: str) -> str:
+    def run(self, *argv: str) -> str:
         with Scope("run") as scope:
             return RealProcesses().run(scope, argv, env={"DOCKER_BUILDKIT": "1"}).stdout
 
@@ -127,15 +134,18 @@ def run(kubectl: Kubectl) -> Callable[[Image], str]:
     return run_pod
 
 
-def test_of_a_change_only_the_top_layer_travels_and_the_pod_shows_it(shop: Shop, run: Callable[[Image], str]) -> None:
+@pytest.mark.parametrize("source", [from_save, PushedSource()], ids=["saved", "pushed"])
+def test_of_a_change_only_the_top_layer_travels_and_the_pod_shows_it(
+    shop: Shop, run: Callable[[Image], str], source: LayerSource
+) -> None:
     first, second = shop.build("v1"), shop.build("v2")
     placed, was_sent = shop.place(first)
     assert was_sent, placed
-    assert "delta" in placed.way
     assert run(first) == f"{shop.repository} v1\n"
 
-    placed, was_sent = shop.place(second)
+    placed, was_sent = shop.place(second, source)
     assert was_sent
+    assert "delta" in placed.way
     # The top layer is one small file; the two below it are over 100 kB each, and the base is 190 MB.
     assert placed.sent_bytes < 20_000, placed
     assert shop.diff_ids(first)[:-1] == shop.diff_ids(second)[:-1]
@@ -144,6 +154,7 @@ def test_of_a_change_only_the_top_layer_travels_and_the_pod_shows_it(shop: Shop,
         Placed(second.artifact, second.ref, second.image_id, "on the node already"),
         False,
     )
+    assert shop.own_names(second) == [second.ref]
 
 
 def test_a_change_in_the_middle_sends_that_layer_and_those_above(shop: Shop, run: Callable[[Image], str]) -> None:
@@ -163,6 +174,22 @@ def test_parents_whose_blobs_are_gone_are_not_sent_again(shop: Shop, run: Callab
     assert placed.sent_bytes < 20_000, placed
     assert "delta" in placed.way
     assert run(second) == f"{shop.repository} v2\n"
+
+
+def test_a_config_made_from_what_inspect_says_keeps_the_settings(shop: Shop, run: Callable[[Image], str]) -> None:
+    def made(scope: Scope, engine: Engine, image: EngineImage, wanted: frozenset[str], spool: IO[bytes]) -> Content:
+        content = from_save(scope, engine, image, wanted, spool)
+        stored, config = json.loads(content.config), json.loads(image.config)
+        assert {**stored, **config, "config": {}} == {**stored, "config": {}}
+        settings = {key: value for key, value in config["config"].items() if value}
+        assert settings == {key: value for key, value in stored["config"].items() if value}
+        return Content(image.config, content.blobs, content.fd)
+
+    shop.place(shop.build("v1", base="busybox:1.37"))
+    image = shop.build("v2", base="busybox:1.37")
+    placed, _ = shop.place(image, made)
+    assert "delta" in placed.way
+    assert run(image) == f"{shop.repository} v2\n"
 
 
 def test_a_delta_that_the_node_refuses_is_followed_by_the_whole_image(shop: Shop, run: Callable[[Image], str]) -> None:
@@ -196,7 +223,7 @@ def test_a_node_that_refuses_everything_keeps_no_name(shop: Shop) -> None:
     image = shop.build("v1", base="busybox:1.37")
     tools = Tools(RealProcesses(), Unsaving(shop.engine.environment(), RealProcesses()))
     with Scope("place") as scope, pytest.raises(StepFailed, match="did not load"):
-        KindPlacer(shop.nodes, [garbled]).place(scope, image, tools)
+        KindPlacer(shop.nodes, garbled).place(scope, image, tools)
     assert full_name(image.ref) not in shop.ctr("images", "ls", "-q")
     shop.place(image)
 
