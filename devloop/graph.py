@@ -28,6 +28,10 @@ def unit_target(unit: str) -> str:
     return f"deploy/{unit}"
 
 
+def is_unit(target: str) -> bool:
+    return target.startswith(unit_target(""))
+
+
 class Node(NamedTuple):
     """One step of one target: the unit of work, of waiting and of failure."""
 

@@ -7,6 +7,7 @@ to. Whatever the user breaks meanwhile, it says so, keeps watching, and goes on 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from devloop import events, graph
@@ -129,7 +130,10 @@ class Development:
             return
         self._loaded = loaded
         current = self._session
-        current.steps.plan = session.plan(loaded)
+        # What a unit that is gone left behind is pruned by `forgotten`, once the others took over what they render now.
+        known = current.steps.plan.known_units
+        plan = session.plan(loaded)
+        current.steps.plan = replace(plan, known_units=plan.known_units | known)
         current.tracker.track(self._scope, current.steps.listings())
         self._forwards.listen(loaded.project.port_forward, self._cluster.namespace)
         self._watch()

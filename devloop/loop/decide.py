@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from devloop.graph import Node, unit_target
+from devloop.graph import Node, is_unit, unit_target
 from devloop.loop.messages import (
     Action,
     Asked,
@@ -39,8 +39,9 @@ def decide(state: State, message: Message) -> tuple[State, tuple[Action, ...]]:
     state, learnt = _learn(state, message)
     state, cancels = _cancel_stale(state)
     state, starts = _start_owed(state)
+    state, forgotten = _forget_left(state)
     state, ended = _end_updates(state)
-    return state, (*learnt, *cancels, *starts, *ended)
+    return state, (*learnt, *cancels, *starts, *forgotten, *ended)
 
 
 def is_idle(state: State) -> bool:
@@ -100,9 +101,9 @@ def _learn(state: State, message: Message) -> tuple[State, tuple[Action, ...]]:
             # A step that was told to stop may answer that it failed; nobody wants those inputs any more.
             if not state.running[node].is_cancelling and node in state.graph.nodes:
                 state = replace(state, failed={**state.failed, node: digest})
-            return _forget_left(replace(state, running=_without(state.running, node)))
+            return replace(state, running=_without(state.running, node)), ()
         case Cancelled(node):
-            return _forget_left(replace(state, running=_without(state.running, node)))
+            return replace(state, running=_without(state.running, node)), ()
         case Asked("quit"):
             return replace(state, is_stopping=True), ()
         case Asked():
@@ -134,16 +135,20 @@ def _reconfigured(state: State, message: Reconfigured) -> tuple[State, tuple[Act
         leaving=(state.leaving | gone) - frozenset(new.targets),
         updates=tuple(replace(each, targets=each.targets - gone) for each in state.updates),
     )
-    state, forgotten = _forget_left(state)
-    state, opened = _open_update(state, moved, message.files) if moved else (state, ())
-    return state, (*forgotten, *opened)
+    return _open_update(state, moved, message.files) if moved else (state, ())
 
 
 def _forget_left(state: State) -> tuple[State, tuple[Action, ...]]:
-    """Lets go of targets that left the graph, as soon as nothing of them runs: a step may still be writing to the cluster."""
+    """Lets go of targets that left the graph: images once nothing of them runs, units only once every unit that stayed is applied.
+
+    A unit's objects may have moved to another one, which first has to take them over.
+    """
     busy = {node.target for node in state.running}
-    gone = sorted(state.leaving - busy)
-    return replace(state, leaving=state.leaving & busy), tuple(Forget(target) for target in gone)
+    is_all_applied = all(state.is_current(node) for node in state.graph.nodes if node.step == "apply")
+    gone = {each for each in state.leaving - busy if is_all_applied or not is_unit(each)}
+    if not gone:
+        return state, ()
+    return replace(state, leaving=state.leaving - gone), tuple(map(Forget, sorted(gone)))
 
 
 def _done(state: State, message: Done) -> tuple[State, tuple[Action, ...]]:
@@ -160,10 +165,9 @@ def _done(state: State, message: Done) -> tuple[State, tuple[Action, ...]]:
         failed=_without(state.failed, node),
         have={**state.have, node: Have(message.digest, message.product, run.basis if run else {})},
     )
-    state, forgotten = _forget_left(state)
-    if node.target in state.leaving or node not in state.graph.nodes:
+    if node not in state.graph.nodes:
         state = replace(state, have=_without(state.have, node))
-    return state, (*opened, *forgotten)
+    return state, opened
 
 
 def _retried(state: State, message: Asked) -> tuple[State, tuple[Action, ...]]:

@@ -128,6 +128,9 @@ class World:
                 case Forget(target):
                     assert target not in self.state.graph.targets
                     assert not any(node.target == target for node in self.running), "forgotten while running"
+                    if target.startswith("deploy/"):
+                        applies = [node for node in self.state.graph.nodes if node.step == "apply"]
+                        assert all(map(self.state.is_current, applies)), "pruned before others took over its objects"
                 case UpdateStarted(update):
                     assert update.number not in self.open_updates
                     self.open_updates.add(update.number)
@@ -198,6 +201,7 @@ class World:
         state = self.state
         assert state.inputs == self.digests(state.graph)
         assert state.is_all_current, "something that is owed was forgotten"
+        assert not state.leaving, "a target that left was never let go"
         for unit in state.graph.units:
             for name in state.uses(unit_target(unit)):
                 placed = state.have[Node(image_target(name), "place")].product

@@ -289,6 +289,14 @@ def test_a_target_that_left_is_forgotten_only_when_nothing_of_it_runs() -> None:
     assert Forget(B) in driver.tell(Cancelled(BUILD_B))
 
 
+def test_a_unit_that_left_is_pruned_only_after_those_that_stayed_took_over_its_objects() -> None:
+    driver = settled()
+    actions = driver.tell(Reconfigured(Graph({"a": (), "b": ()}, {"v": ()}), {A: "1", B: "1", "deploy/v": "1"}))
+    assert Forget(U) not in actions
+    driver.done(Node("deploy/v", "render"))
+    assert Forget(U) in driver.done(Node("deploy/v", "apply"))
+
+
 def test_a_second_save_of_a_target_on_its_way_joins_its_update() -> None:
     driver = settled()
     driver.tell(Changed({A: "2"}, ("x",)))
