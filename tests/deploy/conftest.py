@@ -14,6 +14,7 @@ from devloop.deploy.delete import Deleted, delete
 from devloop.products import Applied, Manifest, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
+from devloop.testing.cluster import FakeCluster
 
 UNITS = frozenset({"u", "v"})
 
@@ -134,5 +135,4 @@ def world(request: pytest.FixtureRequest, scope: Scope) -> World:
     if request.param == "real":
         found: World = request.getfixturevalue("real")
         return found
-    testing = pytest.importorskip("devloop.testing.cluster")
-    return World(scope, Recorder(testing.FakeCluster()), "default")
+    return World(scope, Recorder(FakeCluster()), "default")
