@@ -23,6 +23,7 @@ class Inputs:
     kustomization.yaml, Chart.yaml); after such a change the inputs are listed afresh. `roots`: folders or single files to
     watch. `matches`: whether a path that appears, changes or goes counts as an input (existence is not looked at; called
     often, so cheap and pure). `values`: everything that decides besides files: options, arguments, tool versions.
+    `is_definition`: the same as `definitions` for paths that cannot be named beforehand; as cheap and pure as `matches`.
     """
 
     base: Path
@@ -31,6 +32,13 @@ class Inputs:
     matches: Callable[[Path], bool] = field(compare=False, repr=False)
     definitions: frozenset[Path] = frozenset()
     values: tuple[tuple[str, str], ...] = ()
+    is_definition: Callable[[Path], bool] | None = field(default=None, compare=False, repr=False)
+
+    def is_defined_by(self, path: Path) -> bool:
+        """Whether a change of `path`, which may be a folder above, asks for listing the inputs afresh."""
+        if any(path == each or path in each.parents for each in self.definitions):
+            return True
+        return self.is_definition is not None and self.is_definition(path)
 
 
 @dataclass(frozen=True)

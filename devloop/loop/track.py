@@ -120,8 +120,7 @@ class Tracker:
             if near:
                 self._list(scope, tracked)
             return near
-        definitions = tracked.inputs.inputs.definitions
-        defining = [path for path in paths if any(path == each or path in each.parents for each in definitions)]
+        defining = [path for path in paths if tracked.inputs.inputs.is_defined_by(path)]
         if defining:
             self._list(scope, tracked)
             return [

@@ -103,3 +103,27 @@ def test_other_values_make_another_digest(tmp_path: Path) -> None:
         tracker.track(Scope(), {"image/api": listing(tmp_path, "*.py", values=values)})
         digests.append(tracker.digests()["image/api"])
     assert digests[0] != digests[1]
+
+
+def test_paths_that_no_one_can_name_may_define_the_listing_too(tmp_path: Path) -> None:
+    listings = 0
+
+    def run(scope: Scope) -> Inputs:
+        nonlocal listings
+        listings += 1
+        return Inputs(
+            base=tmp_path,
+            files=tuple(sorted(tmp_path.glob("*.md"))),
+            roots=(tmp_path,),
+            matches=lambda path: False,
+            is_definition=lambda path: path.suffix == ".md",
+        )
+
+    tracker = Tracker(FileDigests(), tmp_path)
+    tracker.track(Scope(), {"image/a": Listing(run, tmp_path, "")})
+    (tmp_path / "new.txt").write_text("")
+    assert tracker.changed(Scope(), [tmp_path / "new.txt"]) is None
+    assert listings == 1
+    (tmp_path / "new.md").write_text("")
+    assert tracker.changed(Scope(), [tmp_path / "new.md"]) is not None
+    assert listings == 2
