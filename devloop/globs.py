@@ -51,6 +51,11 @@ def roots(base: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
     return tuple(sorted(Path("/", *parts) for parts in kept))
 
 
+def escape(path: str) -> str:
+    """The pattern that names this very path, whatever characters it has."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
+
+
 def _find(
     start: str, parts: Sequence[str], is_named: Callable[[str], bool], is_ignored: Callable[[str], bool]
 ) -> Iterator[str]:

@@ -106,6 +106,13 @@ def test_what_is_no_glob_stands_for_itself(tmp_path: Path, name: str) -> None:
     assert globs.matcher(tmp_path, [name])(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["[id].tsx", "a*b", "a?", "[[", "]["])
+def test_an_escaped_path_names_only_itself(tmp_path: Path, name: str) -> None:
+    for each in (name, "i.tsx", "ab", "axb"):
+        (tmp_path / each).write_text("")
+    assert globs.expand(tmp_path, [globs.escape(name)]) == (tmp_path / name,)
+
+
 def test_roots_are_the_fewest_places_that_hold_everything(tmp_path: Path) -> None:
     assert globs.roots(tmp_path, ["k8s/*.yaml", "k8s/sub/x.yaml", "values.yaml", "src/**"]) == (
         tmp_path / "k8s",
