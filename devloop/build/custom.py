@@ -21,48 +21,60 @@ class CustomBuilder:
     """See stages.Builder."""
 
     def inputs(self, scope: Scope, artifact: model.Artifact, base: Path, tools: Tools) -> Inputs:
-        """See stages.Builder.inputs. Runs `dependencies.command`, if there is one."""
+        """See stages.Builder.inputs. Runs `dependencies.command`, if there is one; blocks on it, cancelled by the scope."""
         spec = _spec(artifact)
         context = Path(os.path.normpath(base / artifact.context))
         if not context.is_dir():
-            raise StepFailed("the context is not a folder", where=str(context))
+            raise StepFailed("the build context is not a folder", where=str(context), hint="`context` names it")
         wanted = spec.dependencies
-        paths = _listed(scope, wanted.command, context, tools) if wanted.command else wanted.paths
+        is_listed = wanted.command is not None
+        paths = _listed(scope, artifact, wanted.command, context, tools) if wanted.command is not None else wanted.paths
         return Inputs(
             base=context,
             files=globs.expand(context, paths, wanted.ignore),
-            roots=globs.roots(context, paths),
+            roots=globs.roots(context, (".", *paths) if is_listed else paths),
             matches=globs.matcher(context, paths, wanted.ignore),
             values=(("builder", "custom"), ("command", spec.command)),
+            # What a command lists may hang on anything in the context, so it is asked again.
+            is_definition=globs.matcher(context, (".",), wanted.ignore) if is_listed else None,
         )
 
     def build(self, scope: Scope, job: BuildJob, tools: Tools) -> str:
-        """See stages.Builder.build. The command's environment is that of this process, and what config.model.Custom promises."""
+        """See stages.Builder.build. The command's environment is this process's, and what config.model.Custom promises."""
         spec = _spec(job.artifact)
+        context = Path(os.path.normpath(job.context))
         repository, _, tag = job.ref.rpartition(":")
-        info = tools.engine.info()
-        environment = {
-            "IMAGE": job.ref,
-            "IMAGE_REPO": repository,
-            "IMAGE_TAG": tag,
-            "BUILD_CONTEXT": str(job.context),
-            "PLATFORMS": info.platform,
-            "PUSH_IMAGE": "false",
-            **job.requires,
-        }
-        tools.processes.run(
+        done = tools.processes.run(
             scope,
             ["sh", "-c", spec.command],
-            cwd=job.context,
-            env={**tools.engine.environment(), **environment},
+            cwd=context,
+            env={
+                **tools.engine.environment(),
+                **job.requires,
+                "IMAGE": job.ref,
+                "IMAGE_REPO": repository,
+                "IMAGE_TAG": tag,
+                "BUILD_CONTEXT": str(context),
+                "PLATFORMS": tools.engine.info().platform,
+                "PUSH_IMAGE": "false",
+            },
             on_line=tools.line,
+            check=False,
         )
+        if done.code != 0:
+            raise StepFailed(
+                f"the build command failed: {_ending(done.code)}: {spec.command}",
+                where=_where(job.artifact),
+                hint="it runs with `sh -c` in the context",
+                evidence=done.tail,
+            )
         found = tools.engine.inspect(job.ref)
         if found is None:
             raise StepFailed(
-                f"the command ended well but left no image {job.ref} in the engine",
-                hint="it has to name the image as $IMAGE says, such as: docker build -t $IMAGE .",
-                where=spec.command,
+                f"the build command ended but left no image {job.ref} in the engine",
+                where=_where(job.artifact),
+                hint="it has to give the image the name in $IMAGE, such as: docker build -t $IMAGE .",
+                evidence=done.tail,
             )
         return found.image_id
 
@@ -73,6 +85,21 @@ def _spec(artifact: model.Artifact) -> model.Custom:
     return artifact.custom
 
 
-def _listed(scope: Scope, command: str, context: Path, tools: Tools) -> tuple[str, ...]:
-    done = tools.processes.run(scope, ["sh", "-c", command], cwd=context)
-    return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
+def _where(artifact: model.Artifact) -> str:
+    return f"image/{artifact.image}"
+
+
+def _ending(code: int) -> str:
+    return f"exit code {code}" if code > 0 else f"killed by signal {-code}"
+
+
+def _listed(scope: Scope, artifact: model.Artifact, command: str, context: Path, tools: Tools) -> tuple[str, ...]:
+    done = tools.processes.run(scope, ["sh", "-c", command], cwd=context, check=False)
+    if done.code != 0:
+        raise StepFailed(
+            f"the command that lists the inputs failed: {_ending(done.code)}: {command}",
+            where=_where(artifact),
+            hint="`dependencies.command` has to print paths, one a line",
+            evidence=done.tail,
+        )
+    return tuple(globs.escape(line.strip()) for line in done.stdout.splitlines() if line.strip())
