@@ -1,199 +1,229 @@
 """Builds images with a Dockerfile, through BuildKit.
 
 Comes in: an artifact with its context. Goes out: what the build reads, and an image in the engine by its id. It gives the image no
-name: the caller does, once it is sure of what went in. docker-py cannot drive BuildKit, so the CLI does.
+name: the caller does, once it is sure of what went in. docker-py cannot drive BuildKit (docker-py issue 2230), so the CLI does.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import tempfile
-import threading
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from devloop.build import dockerfile as dockerfiles
 from devloop.build import dockerignore
-from devloop.build.failure import explain, instruction_lines
+from devloop.build.context import list_context
+from devloop.build.failure import explain
+from devloop.build.sources import PLATFORM_ARGUMENTS, Reads, reads
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.products import Inputs
 from devloop.scope import Scope
 from devloop.stages import BuildJob, Tools
 
+_KEPT_LINES = 5000
+# Defined without an ARG: https://docs.docker.com/reference/dockerfile/#predefined-args
+_PREDEFINED = {*PLATFORM_ARGUMENTS, "SOURCE_DATE_EPOCH"}
+_PREDEFINED |= {
+    each for name in ("HTTP", "HTTPS", "FTP", "NO", "ALL") for each in (f"{name}_PROXY", f"{name}_proxy".lower())
+}
+# No attestations: with them the id is that of an index, which the engine's classic store does not know.
+_QUIET = {"DOCKER_CLI_HINTS": "false", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+
+
+@dataclass(frozen=True)
+class _Client:
+    """How this machine's CLI builds. `note`: what is to be said about it each time."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """An artifact's Dockerfile and ignore rules as they are on disk. `ignore_file`: the one in force, if there is one."""
+
+    context: Path
+    file: Path
+    dockerfile: dockerfiles.Dockerfile
+    definitions: frozenset[Path]
+    ignore_file: Path | None
+    rules: dockerignore.Rules
+    reads: Reads
+
 
 class DockerBuilder:
-    """See stages.Builder."""
+    """See stages.Builder. `environment`: variables in which BUILDX_BUILDER may name another builder than the engine's own."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._command: tuple[tuple[str, ...], dict[str, str]] | None = None
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+        self._client: _Client | None = None
 
     def inputs(self, scope: Scope, artifact: model.Artifact, base: Path, tools: Tools) -> Inputs:
-        """See stages.Builder.inputs. Walks only what the Dockerfile can reach. Raises: StepFailed with `where`."""
+        """See stages.Builder.inputs. Reads only folders that the Dockerfile can reach. Raises: StepFailed with `where`."""
         spec = artifact.docker or model.Docker()
-        context = Path(os.path.normpath(base / artifact.context))
-        file = Path(os.path.normpath(context / spec.dockerfile))
-        own_ignore = file.with_name(f"{file.name}.dockerignore")
-        definitions = frozenset({file, own_ignore, context / ".dockerignore"})
-        parsed = dockerfiles.parse(_read(file, context), str(file))
-        reads = dockerfiles.reads(parsed, spec.target, spec.build_args)
-        ignore = own_ignore if own_ignore.is_file() else context / ".dockerignore"
-        rules = dockerignore.parse(ignore.read_text(errors="replace") if ignore.is_file() else "", str(ignore))
-        sources = _Sources(context, reads.sources, rules)
-        files = {*sources.files(), file, *([ignore] if ignore.is_file() else [])}
+        recipe = _recipe(artifact, base / artifact.context)
+        listing = list_context(recipe.context, recipe.reads.sources, recipe.rules)
+        files = {*map(recipe.context.joinpath, listing.files), recipe.file}
+        if recipe.ignore_file is not None:
+            files.add(recipe.ignore_file)
+        prefix = os.path.join(recipe.context.as_posix(), "")
+        fixed = frozenset({recipe.file.as_posix(), *([recipe.ignore_file.as_posix()] if recipe.ignore_file else [])})
+
+        def matches(path: Path) -> bool:
+            text = path.as_posix()
+            return text in fixed or (text.startswith(prefix) and listing.counts(text[len(prefix) :]))
+
+        roots = {*map(recipe.context.joinpath, listing.roots), *recipe.definitions}
         return Inputs(
-            base=context,
-            files=tuple(sorted(files)),
-            roots=(context,),
-            matches=lambda path: path in definitions or sources.has(path),
-            definitions=definitions,
-            values=(("builder", "docker"), ("dockerfile", repr(spec))),
+            base=recipe.context,
+            files=tuple(sorted(files, key=str)),
+            roots=tuple(sorted(each for each in roots if not any(other in each.parents for other in roots))),
+            matches=matches,
+            definitions=recipe.definitions | frozenset(map(recipe.context.joinpath, listing.links)),
+            values=(
+                ("builder", "docker"),
+                ("dockerfile", spec.dockerfile),
+                ("target", spec.target or ""),
+                *((f"argument {name}", value) for name, value in sorted(spec.build_args.items())),
+            ),
         )
 
     def build(self, scope: Scope, job: BuildJob, tools: Tools) -> str:
-        """See stages.Builder.build. The image has no name yet."""
+        """See stages.Builder.build. The image has no name yet. Raises: Unavailable when the engine does not answer, too."""
         spec = job.artifact.docker or model.Docker()
-        command, environment = self._find_command(scope, tools)
+        recipe = _recipe(job.artifact, job.context)
+        given = {**spec.build_args, **job.requires}
+        _warn_of_unused(given, recipe, tools)
+        client = self._client = self._client or _find_client(scope, tools)
+        if client.note:
+            tools.line(client.note)
         with tempfile.TemporaryDirectory(prefix="devloop-build-") as folder:
-            id_file = Path(folder) / "id"
-            argv = [*command, "--iidfile", str(id_file), "--file", str(job.context / spec.dockerfile)]
-            argv += ["--target", spec.target] if spec.target else []
-            for name, value in {**spec.build_args, **job.requires}.items():
-                argv += ["--build-arg", f"{name}={value}"]
-            lines: list[str] = []
+            id_file = Path(folder, "id")
+            lines: deque[str] = deque(maxlen=_KEPT_LINES)
 
             def take(line: str) -> None:
                 lines.append(line)
                 tools.line(line)
 
+            engine = tools.engine.environment()
             done = tools.processes.run(
                 scope,
-                [*argv, str(job.context)],
-                env={**tools.engine.environment(), **environment},
+                [
+                    *client.argv,
+                    *self._builder(client, engine),
+                    *("--iidfile", str(id_file), "--file", str(recipe.file)),
+                    *(("--target", spec.target) if spec.target else ()),
+                    *(word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")),
+                    str(recipe.context),
+                ],
+                env={**_QUIET, **client.environment, **engine},
                 on_line=take,
                 check=False,
             )
             if done.code != 0:
-                file = job.context / spec.dockerfile
-                raise explain(lines, file, _instruction_lines(file), job.context, done.command)
-            image_id = id_file.read_text().strip()
-        if tools.engine.inspect(image_id) is None:
-            raise StepFailed(
-                f"the build ended well, but the engine has no image {image_id}",
-                hint="is a builder selected that does not load into this engine? docker buildx ls; docker buildx use default",
-            )
-        return image_id
+                raise explain(tuple(lines), recipe.dockerfile, recipe.context, recipe.rules)
+            return _image_id(id_file, tools)
 
-    def _find_command(self, scope: Scope, tools: Tools) -> tuple[tuple[str, ...], dict[str, str]]:
-        """How this machine's CLI reaches BuildKit; looked up once."""
-        with self._lock:
-            if self._command is None:
-                self._command = _find_command(scope, tools)
-            return self._command
+    def _builder(self, client: _Client, engine: Mapping[str, str]) -> tuple[str, ...]:
+        """The engine's own BuildKit, named after its context: what another builder makes is sent to the engine as a whole."""
+        if "buildx" not in client.argv or self._environment.get("BUILDX_BUILDER"):
+            return ()
+        return ("--builder", engine.get("DOCKER_CONTEXT", "default"))
 
 
-def _find_command(scope: Scope, tools: Tools) -> tuple[tuple[str, ...], dict[str, str]]:
-    if tools.processes.run(scope, ["docker", "buildx", "version"], check=False).code == 0:
-        # Attestations would make the id that of an index, which the engine's classic store does not know.
-        return ("docker", "buildx", "build", "--load", "--progress=plain", "--provenance=false"), {}
-    version = tools.processes.run(scope, ["docker", "version", "--format", "{{.Client.Version}}"], check=False).stdout
-    major = version.strip().partition(".")[0]
-    if major.isdigit() and int(major) < 23:
-        return ("docker", "build", "--progress=plain"), {"DOCKER_BUILDKIT": "1"}  # built into the CLI until 23
-    tools.line(
-        "warning: no BuildKit here (docker buildx is not installed); the classic builder takes its place, and is slower"
+def _find_client(scope: Scope, tools: Tools) -> _Client:
+    """What the CLI can do: two processes of 0.1 s at most. The CLI has BuildKit inside from 18.09 until 23, by buildx after that."""
+    usage = tools.processes.run(scope, ["docker", "buildx", "build", "--help"], check=False)
+    if usage.code == 0 and "--load" in usage.stdout:  # without the plugin, some CLIs print their own usage and succeed
+        provenance = ("--provenance=false",) if "--provenance" in usage.stdout else ()
+        return _Client(("docker", "buildx", "build", "--load", "--progress=plain", *provenance), {})
+    version = tools.processes.run(scope, ["docker", "--version"], check=False).stdout
+    found = re.match(r"Docker version (\d+)\.(\d+)", version)
+    if found and (18, 9) <= (int(found[1]), int(found[2])) < (23, 0):
+        return _Client(("docker", "build", "--progress=plain"), {"DOCKER_BUILDKIT": "1"})
+    return _Client(
+        ("docker", "build"),
+        {"DOCKER_BUILDKIT": "0"},
+        "warning: this docker CLI has no BuildKit, the slow classic builder is used; install docker-buildx",
     )
-    return ("docker", "build"), {"DOCKER_BUILDKIT": "0"}
 
 
-def _instruction_lines(file: Path) -> dict[str, int]:
+def _image_id(id_file: Path, tools: Tools) -> str:
     try:
-        return instruction_lines(dockerfiles.parse(file.read_text(errors="replace"), str(file)))
-    except (OSError, StepFailed):
-        return {}  # the build has just said what is wrong with it
-
-
-def _read(file: Path, context: Path) -> str:
-    try:
-        return file.read_text(errors="replace")
+        image_id = id_file.read_text().strip()
     except FileNotFoundError:
-        others = sorted(each.name for each in context.glob("*ockerfile*") if each.is_file()) if context.is_dir() else []
-        hint = f"there is {', '.join(others)}: set docker.dockerfile" if others else "add one, or set docker.dockerfile"
-        raise StepFailed("there is no Dockerfile", where=str(file), hint=hint) from None
+        raise StepFailed("the build ended well but did not say which image it made") from None
+    found = tools.engine.inspect(image_id)
+    if found is None:
+        raise StepFailed(
+            f"the build ended well, but the engine has no image {image_id}",
+            hint="a builder that does not load into this engine may be selected: `docker buildx ls`, `docker buildx use default`",
+        )
+    return found.image_id
+
+
+def _warn_of_unused(given: Iterable[str], recipe: _Recipe, tools: Tools) -> None:
+    for name in given:
+        if name not in recipe.reads.arguments and name not in _PREDEFINED and not name.startswith("BUILDKIT_"):
+            near = difflib.get_close_matches(name, recipe.reads.arguments, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            tools.line(f"warning: {recipe.dockerfile.file} declares no ARG {name}, its value is not used{hint}")
+
+
+def _recipe(artifact: model.Artifact, context: Path) -> _Recipe:
+    spec = artifact.docker or model.Docker()
+    context = Path(os.path.normpath(context))
+    file = Path(os.path.normpath(context / spec.dockerfile))
+    shown = _shown(artifact, spec.dockerfile)
+    dockerfile = dockerfiles.parse(_text(file, context, shown), shown)
+    # One beside the Dockerfile replaces the context's; they are not merged.
+    candidates = {
+        file.with_name(f"{file.name}.dockerignore"): f"{spec.dockerfile}.dockerignore",
+        context / ".dockerignore": ".dockerignore",
+    }
+    ignore_file = next((each for each in candidates if each.is_file()), None)
+    rules = dockerignore.parse("")
+    if ignore_file is not None:
+        name = _shown(artifact, candidates[ignore_file])
+        rules = dockerignore.parse(_text(ignore_file, context, name), name)
+    known = {**spec.build_args, **{each.variable: None for each in artifact.requires}}
+    return _Recipe(
+        context=context,
+        file=file,
+        dockerfile=dockerfile,
+        definitions=frozenset({file, *candidates}),
+        ignore_file=ignore_file,
+        rules=rules,
+        reads=reads(dockerfile, spec.target, known),
+    )
+
+
+def _shown(artifact: model.Artifact, path: str) -> str:
+    """As people know it: from the folder of the configuration."""
+    return Path(os.path.normpath(os.path.join(artifact.context, path))).as_posix()
+
+
+def _text(file: Path, context: Path, shown: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        if not context.is_dir():
+            raise StepFailed(
+                "the build context is not a folder", where=str(context), hint="`context` names it"
+            ) from None
+        others = sorted(each.name for each in context.iterdir() if "dockerfile" in each.name.lower() and each.is_file())
+        hint = (
+            f"there is {', '.join(others)}: name it in `docker.dockerfile`"
+            if others
+            else "add one, or set `docker.dockerfile`"
+        )
+        raise StepFailed("there is no Dockerfile", where=shown, hint=hint) from None
     except OSError as exc:
-        raise StepFailed(f"cannot read the Dockerfile: {exc.strerror}", where=str(file)) from exc
-
-
-class _Sources:
-    """The files of a context that are copied and not ignored."""
-
-    def __init__(self, context: Path, patterns: tuple[str, ...], ignored: dockerignore.Rules) -> None:
-        self._context = context
-        self._ignored = ignored
-        self._is_whole = dockerfiles.WHOLE_CONTEXT in patterns or any(each.startswith("!") for each in patterns)
-        self._patterns = () if self._is_whole else patterns
-        self._copied = dockerignore.from_patterns(self._patterns, str(context))
-
-    def has(self, path: Path) -> bool:
-        """Whether a path counts, existing or not."""
-        try:
-            relative = path.relative_to(self._context).as_posix()
-        except ValueError:
-            return False
-        return self._is_copied(relative) and not self._ignored.ignores(relative)
-
-    def files(self) -> Iterator[Path]:
-        """All that count now."""
-        for top in self._tops():
-            path = self._context / top
-            if path.is_symlink():
-                # What a link in the context leads to is copied with it, as long as it stays inside.
-                yield path
-                path = path.resolve()
-                if not path.is_relative_to(self._context):
-                    continue
-                if path.is_file():
-                    yield path
-            if path.is_dir():
-                yield from self._walk(path)
-            elif path.is_file() and self.has(path):
-                yield path
-
-    def _is_copied(self, relative: str) -> bool:
-        return self._is_whole or self._copied.ignores(relative)
-
-    def _tops(self) -> list[str]:
-        """The fewest paths that everything lies below."""
-        if self._is_whole:
-            return ["."]
-        tops = sorted({_fixed(pattern) for pattern in self._patterns})
-        return [top for top in tops if not any(other != top and _is_below(top, other) for other in tops)]
-
-    def _walk(self, folder: Path) -> Iterator[Path]:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                relative = (
-                    Path(entry.path).relative_to(self._context).as_posix()
-                    if folder.is_relative_to(self._context)
-                    else ""
-                )
-                if entry.is_dir(follow_symlinks=False):
-                    if not self._ignored.ignores(relative) or self._ignored.may_reinclude_below(relative):
-                        yield from self._walk(Path(entry.path))
-                elif self._is_copied(relative) and not self._ignored.ignores(relative):
-                    yield Path(entry.path)
-
-
-def _fixed(pattern: str) -> str:
-    """The part of a pattern before its first wildcard's folder."""
-    parts: list[str] = []
-    for part in PurePosixPath(pattern).parts:
-        if any(c in part for c in "*?[\\"):
-            break
-        parts.append(part)
-    return "/".join(parts) or "."
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return folder == "." or path.startswith(f"{folder}/")
+        raise StepFailed(f"cannot be read: {exc.strerror}", where=shown) from exc

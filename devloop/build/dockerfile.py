@@ -1,45 +1,48 @@
-"""What a Dockerfile reads from its build context.
+"""A Dockerfile's text as stages of instructions, each with its line.
 
-Comes in: a Dockerfile's text, the target stage and build arguments. Goes out: patterns of the context's paths that reachable stages
-copy or mount, and where each instruction stands. Pure. When in doubt, the whole context counts: what BuildKit reads is always
-within what is said here. Rules: https://docs.docker.com/reference/dockerfile/
+Comes in: the text. Goes out: `Dockerfile`, or an error with `file:line`. Variables stay as they are written; nothing is looked up on
+disk. Source of the rules: BuildKit's frontend/dockerfile/parser, version 0.34.
 """
 
 from __future__ import annotations
 
 import json
-import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from devloop.errors import StepFailed
 
-WHOLE_CONTEXT = "."
-
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z]+)\s*=\s*(\S+)\s*$")
-_HEREDOC = re.compile(r"<<(-?)\s*([\"']?)([A-Za-z_][A-Za-z0-9_]*)\2")
-_FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s+")
-_VARIABLE = re.compile(
-    r"\\(?P<escaped>.)|\$(?:(?P<name>\w+)|\{(?P<braced>\w+)(?::?(?P<operator>[-+?])(?P<word>[^}]*)|(?P<other>[^}]+))?\})"
-)
-_REMOTE = re.compile(r"^(https?://|git@|git://|ssh://|.+\.git(#|$))")
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVES = frozenset({"syntax", "escape", "check"})
+_HEREDOC = re.compile(r"\d*<<(?P<chomp>-?)\s*(?P<name>[^<]+)")
 _TAKES_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """`line`: its first line, from 1. `heredocs`: names of inline files that follow it."""
+    """`keyword` in capitals; `flags` as written (`--from=build`); `text`: the rest. `line`, `end`: from 1, its heredocs included."""
 
     keyword: str
+    flags: tuple[str, ...]
     text: str
     line: int
+    end: int
     heredocs: frozenset[str] = frozenset()
+
+    def flag(self, name: str) -> str | None:
+        """The value of `--name=…`, "" for a bare `--name`; None when it is not there."""
+        return next(iter(self.flag_values(name)), None)
+
+    def flag_values(self, name: str) -> list[str]:
+        parts = (flag.removeprefix("--").partition("=") for flag in self.flags)
+        return [value for key, _, value in parts if key == name]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`base`: an image or another stage, not yet expanded. `line`: of its FROM."""
+    """`base`: an image or another stage, variables not filled in. `name`: in lower case, "" for none."""
 
     name: str
     base: str
@@ -49,251 +52,176 @@ class Stage:
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """A parsed Dockerfile; `globals` are the ARGs before the first FROM."""
+    """`file`: how messages call it. `arguments`: the ARGs before the first FROM. `syntax`: the frontend image it asks for."""
 
-    globals: tuple[Instruction, ...]
+    file: str
+    arguments: tuple[Instruction, ...]
     stages: tuple[Stage, ...]
+    escape: str = "\\"
+    syntax: str = ""
 
-
-@dataclass(frozen=True)
-class Reads:
-    """`sources`: cleaned patterns relative to the context (`.`: all of it). `bases`: images that FROM and COPY --from name."""
-
-    sources: tuple[str, ...]
-    bases: tuple[str, ...] = ()
+    def instructions(self) -> Iterator[Instruction]:
+        """All but FROM, in order."""
+        yield from self.arguments
+        for stage in self.stages:
+            yield from stage.instructions
 
 
 def parse(text: str, file: str = "Dockerfile") -> Dockerfile:
-    """Takes a Dockerfile apart. Raises: StepFailed with `file:line` when it has no stage or an instruction before one."""
+    """Takes a Dockerfile apart. Raises: StepFailed with `file:line` for what no build could make sense of."""
+    directives = _directives(text)
+    escape = directives.get("escape", "\\")
+    if escape not in ("\\", "`"):
+        raise StepFailed(f'the escape character cannot be "{escape}"', where=f"{file}:1", hint="only \\ and ` can")
     leading: list[Instruction] = []
-    stages: list[Stage] = []
-    for each in _instructions(text):
+    stages: list[_OpenStage] = []
+    for each in _instructions(text, escape, file):
         if each.keyword == "FROM":
-            words = [word for word in each.text.split() if not word.startswith("--")]
-            if not words:
-                raise StepFailed("FROM names no image", where=f"{file}:{each.line}")
-            name = words[2] if len(words) >= 3 and words[1].upper() == "AS" else ""
-            stages.append(Stage(name.lower(), words[0], each.line))
+            stages.append(_stage(each, file))
         elif stages:
-            stages[-1] = Stage(stages[-1].name, stages[-1].base, stages[-1].line, (*stages[-1].instructions, each))
+            stages[-1].instructions.append(each)
         elif each.keyword == "ARG":
             leading.append(each)
         else:
-            raise StepFailed(f"{each.keyword} stands before the first FROM", where=f"{file}:{each.line}")
+            raise StepFailed(
+                f"{each.keyword} stands before the first FROM", where=f"{file}:{each.line}", hint="only ARG may"
+            )
     if not stages:
-        raise StepFailed("the Dockerfile has no FROM", where=file, hint="it has to begin with a base image: FROM name")
-    return Dockerfile(tuple(leading), tuple(stages))
+        raise StepFailed("the Dockerfile has no FROM", where=file, hint="begin it with a base image: FROM name")
+    closed = tuple(Stage(each.name, each.base, each.line, tuple(each.instructions)) for each in stages)
+    return Dockerfile(file, tuple(leading), closed, escape, directives.get("syntax", "").partition(" ")[0])
 
 
-def reads(dockerfile: Dockerfile, target: str | None, build_args: Mapping[str, str]) -> Reads:
-    """What the build of `target` (None: the last stage) reads from the context."""
-    leading = _Variables(build_args)
-    for each in dockerfile.globals:
-        leading.declare(each.text)
-    sources: dict[str, None] = {}
-    bases: dict[str, None] = {}
-    for index in _reachable(dockerfile, target, leading, bases):
-        stage = dockerfile.stages[index]
-        variables = _Variables(build_args, leading.values)
-        for each in stage.instructions:
-            match each.keyword:
-                case "ARG":
-                    variables.declare(each.text)
-                case "ENV":
-                    variables.set_all(each.text)
-                case "COPY" | "ADD":
-                    sources |= dict.fromkeys(_copied(each, variables))
-                case "RUN":
-                    sources |= dict.fromkeys(_mounted(each, variables))
-                case "ONBUILD":
-                    continue  # runs in builds on top of this image, and reads their context
-    return Reads((WHOLE_CONTEXT,) if WHOLE_CONTEXT in sources else tuple(sources), tuple(bases))
+def instruction(line: str, escape: str, at: int, end: int) -> Instruction:
+    """One instruction from its joined line: the trigger of an ONBUILD is one too."""
+    keyword, _, rest = re.sub(r"[\t\v\f\r ]+", " ", line.strip(), count=1).partition(" ")
+    flags, rest = _flags(rest, escape)
+    return Instruction(keyword.upper(), flags, rest.strip(), at, end)
 
 
-# Lines
+def words(text: str, escape: str) -> list[str]:
+    """Words between spaces, their quotes and escapes kept; spaces in quotes do not part."""
+    pattern = r"(?:E[\s\S]|\"(?:E[\s\S]|[^\"E])*(?:\"|E?$)|'[^']*(?:'|$)|[^\s\"'E])+".replace("E", re.escape(escape))
+    return re.findall(pattern, text)
 
 
-def _instructions(text: str) -> Iterator[Instruction]:
-    lines = text.removeprefix("\ufeff").splitlines()
-    escape = _escape(lines)
-    number = 0
-    while number < len(lines):
-        first = number
-        line = lines[number].strip()
-        number += 1
-        if not line or line.startswith("#"):
-            continue
-        parts = [line]
-        while parts[-1].endswith(escape) and number < len(lines):
-            following = lines[number].strip()
-            number += 1
-            if following.startswith("#") or not following:
-                continue  # comments and blank lines inside a continuation are left out
-            parts[-1] = parts[-1][: -len(escape)]
-            parts.append(following)
-        keyword, _, rest = " ".join(parts).partition(" ")
-        keyword = keyword.upper()
-        heredocs = [(m[1] == "-", m[3]) for m in _HEREDOC.finditer(rest)] if keyword in _TAKES_HEREDOCS else []
-        for is_indented, name in heredocs:
-            while number < len(lines) and (lines[number].lstrip("\t") if is_indented else lines[number]) != name:
-                number += 1
-            number += 1
-        yield Instruction(keyword, rest.strip(), first + 1, frozenset(name for _, name in heredocs))
-
-
-def _escape(lines: list[str]) -> str:
-    for line in lines:
-        found = _DIRECTIVE.match(line.strip())
-        if not found:
-            return "\\"
-        if found[1].lower() == "escape":
-            return found[2]
-    return "\\"
-
-
-# Stages
-
-
-def _reachable(dockerfile: Dockerfile, target: str | None, leading: _Variables, bases: dict[str, None]) -> list[int]:
-    names = {stage.name: index for index, stage in enumerate(dockerfile.stages) if stage.name}
-
-    def find(name: str, before: int) -> int | None:
-        if name.isdigit() and int(name) < before:
-            return int(name)
-        index = names.get(name.lower())
-        return index if index is not None and index < before else None
-
-    count = len(dockerfile.stages)
-    start = find(target, count) if target else count - 1
-    waiting = [start] if start is not None else list(range(count))
-    reached: set[int] = set()
-    while waiting:
-        index = waiting.pop()
-        if index in reached:
-            continue
-        reached.add(index)
-        stage = dockerfile.stages[index]
-        base = leading.expand(stage.base)
-        for name in [base, *_froms(stage, leading)]:
-            if name is None:
-                continue
-            other = find(name, index)
-            if other is not None:
-                waiting.append(other)
-            elif name.lower() != "scratch":
-                bases[name] = None
-    return sorted(reached)
-
-
-def _froms(stage: Stage, variables: _Variables) -> Iterator[str | None]:
-    for each in stage.instructions:
-        if each.keyword in ("COPY", "ADD"):
-            flags, _ = _flags(each.text)
-            yield from (variables.expand(value) for name, value in flags if name == "from")
-        elif each.keyword == "RUN":
-            for options in _mounts(each.text):
-                if "from" in options:
-                    yield variables.expand(options["from"])
-
-
-# Sources
-
-
-def _copied(each: Instruction, variables: _Variables) -> Iterator[str]:
-    flags, rest = _flags(each.text)
-    if any(name == "from" for name, _ in flags):
-        return
-    for word in _words(rest)[:-1]:
-        if word.startswith("<<") and each.heredocs:
-            continue
-        path = variables.expand(word)
-        if path is None:
-            yield WHOLE_CONTEXT
-        elif not (each.keyword == "ADD" and _REMOTE.match(path)):
-            yield _cleaned(path)
-
-
-def _mounted(each: Instruction, variables: _Variables) -> Iterator[str]:
-    for options in _mounts(each.text):
-        if options.get("type", "bind") == "bind" and "from" not in options:
-            path = variables.expand(options.get("source") or options.get("src") or WHOLE_CONTEXT)
-            yield WHOLE_CONTEXT if path is None else _cleaned(path)
-
-
-def _mounts(text: str) -> Iterator[dict[str, str]]:
-    flags, _ = _flags(text)
-    for name, value in flags:
-        if name == "mount":
-            pairs = (part.partition("=") for part in value.strip("\"'").split(","))
-            yield {key.strip().lower(): val for key, _, val in pairs}
-
-
-def _flags(text: str) -> tuple[list[tuple[str, str]], str]:
-    found: list[tuple[str, str]] = []
-    while match := _FLAG.match(text):
-        found.append((match[1], match[2] or ""))
-        text = text[match.end() :].lstrip()
-    return found, text
-
-
-def _words(text: str) -> list[str]:
+def arguments(text: str) -> list[str]:
+    """The arguments of COPY and ADD: a JSON list, else words between spaces, where quotes mean nothing."""
     if text.startswith("["):
         try:
-            words = json.loads(text)
-            if isinstance(words, list) and all(isinstance(word, str) for word in words):
-                return words
+            found = json.loads(text)
         except ValueError:
-            pass  # not the JSON form: the bracket is part of a path
+            return text.split()  # the bracket is part of a path
+        if isinstance(found, list) and all(isinstance(word, str) for word in found):
+            return found
     return text.split()
 
 
-def _cleaned(path: str) -> str:
-    """Relative to the context; nothing of what a path says leads out of it."""
-    return posixpath.normpath("/" + path).lstrip("/") or WHOLE_CONTEXT
-
-
 @dataclass
-class _Variables:
-    """ARGs and ENVs in scope. `outer`: values of the ARGs before the first FROM, which a stage sees once it declares them."""
+class _OpenStage:
+    name: str
+    base: str
+    line: int
+    instructions: list[Instruction] = field(default_factory=list)
 
-    build_args: Mapping[str, str]
-    outer: Mapping[str, str] = field(default_factory=dict)
-    values: dict[str, str] = field(default_factory=dict)
 
-    def declare(self, text: str) -> None:
-        for word in text.split():
-            name, equals, default = word.partition("=")
-            expanded = self.expand(default.strip("\"'")) if equals else self.outer.get(name, "")
-            value = self.build_args.get(name, expanded)
-            if value is not None:
-                self.values[name] = value
+def _directives(text: str) -> dict[str, str]:
+    """Parser directives: comments at the very top, each at most once; anything else ends them."""
+    found: dict[str, str] = {}
+    for line in text.removeprefix("\ufeff").split("\n"):
+        match = _DIRECTIVE.match(line.strip())
+        if not match or match[1].lower() not in _DIRECTIVES:
+            return found
+        found.setdefault(match[1].lower(), match[2])
+    return found
 
-    def set_all(self, text: str) -> None:
-        name, _, rest = text.partition(" ")
-        pairs = re.findall(r"(\w+)=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|\S*)", text) if "=" in name else [(name, rest)]
-        for key, value in pairs:
-            expanded = self.expand(value.strip().strip("\"'"))
-            if expanded is None:
-                self.values.pop(key, None)
-            else:
-                self.values[key] = expanded
 
-    def expand(self, text: str) -> str | None:
-        """The text with variables filled in; None when one is not known (the base image may set it)."""
-        is_known = True
+def _instructions(text: str, escape: str, file: str) -> Iterator[Instruction]:
+    continues = re.compile(r"(?:(?<!E)E|^E)[ \t]*$".replace("E", re.escape(escape)))
+    lines = text.removeprefix("\ufeff").split("\n")
+    at = 0
+    while at < len(lines):
+        first = at
+        line = lines[at].rstrip("\r").lstrip()
+        at += 1
+        if not line or line.startswith("#"):
+            continue
+        joined = [continues.sub("", line)]
+        is_open = joined[0] != line
+        while is_open and at < len(lines):
+            line = lines[at].rstrip("\r")
+            at += 1
+            if line.lstrip().startswith("#") or not line.strip():
+                continue
+            joined.append(continues.sub("", line))
+            is_open = joined[-1] != line
+        if not "".join(joined).strip():
+            continue
+        each = instruction("".join(joined), escape, first + 1, at)
+        names = _heredocs(each, escape)
+        for is_chomped, name in names:
+            at = _heredoc_end(lines, at, name, is_chomped=is_chomped)
+            if at > len(lines):
+                raise StepFailed(f"nothing ends the heredoc {name}", where=f"{file}:{first + 1}")
+        found = frozenset(name for _, name in names)
+        yield Instruction(each.keyword, each.flags, each.text, first + 1, at, found)
 
-        def fill(found: re.Match[str]) -> str:
-            nonlocal is_known
-            if found["escaped"] is not None:
-                return found[0]
-            name = found["name"] or found["braced"]
-            value, operator = self.values.get(name), found["operator"]
-            if found["other"] is not None or (value is None and operator != "-") or "$" in (found["word"] or ""):
-                is_known = False
-                return ""
-            if operator == "+":
-                return found["word"] if value else ""
-            return value or (found["word"] if operator == "-" else "")
 
-        expanded = _VARIABLE.sub(fill, text)
-        return expanded if is_known else None
+def _heredocs(each: Instruction, escape: str) -> list[tuple[bool, str]]:
+    if each.keyword == "ONBUILD":
+        each = instruction(each.text, escape, each.line, each.end)
+    if each.keyword not in _TAKES_HEREDOCS or "<<" not in each.text or each.text.startswith("["):
+        return []
+    joined = re.sub(r"(<<-?)[\t\r ]+", r"\1", each.text)
+    found = (_HEREDOC.fullmatch(word) for word in words(joined, escape))
+    return [(bool(each["chomp"]), re.sub(r"[\"']", "", each["name"])) for each in found if each]
+
+
+def _heredoc_end(lines: list[str], at: int, name: str, *, is_chomped: bool) -> int:
+    """The index after the line that ends it; more than there are lines when none does."""
+    while at < len(lines):
+        line = lines[at].rstrip("\r")
+        at += 1
+        if (line.lstrip("\t") if is_chomped else line) == name:
+            return at
+    return len(lines) + 1
+
+
+def _stage(each: Instruction, file: str) -> _OpenStage:
+    parts = each.text.split()
+    if len(parts) == 1:
+        return _OpenStage("", parts[0], each.line)
+    if len(parts) != 3 or parts[1].upper() != "AS":
+        raise StepFailed(
+            f"FROM {each.text} is not understood", where=f"{file}:{each.line}", hint="FROM image [AS name]"
+        )
+    if not _STAGE_NAME.fullmatch(parts[2].lower()):
+        raise StepFailed(
+            f'"{parts[2]}" cannot name a stage',
+            where=f"{file}:{each.line}",
+            hint="a name begins with a letter; letters, digits, _ . - may follow",
+        )
+    return _OpenStage(parts[2].lower(), parts[0], each.line)
+
+
+def _flags(text: str, escape: str) -> tuple[tuple[str, ...], str]:
+    """The `--flag`s that a line begins with, without their quotes, and what follows them."""
+    word = re.compile(
+        r"(?:E(?P<one>[\s\S])|(?P<quote>[\"'])(?P<quoted>(?:E[\s\S]|(?!(?P=quote))[^E])*)(?P=quote)?|(?P<plain>[^\s\"'E]))".replace(
+            "E", re.escape(escape)
+        )
+    )
+    found = []
+    text = text.lstrip()
+    while text.startswith("--"):
+        flag, at = "", 0
+        while at < len(text) and (part := word.match(text, at)):
+            flag += re.sub(f"{re.escape(escape)}(.)", r"\1", part["quoted"] or "") + (
+                part["one"] or part["plain"] or ""
+            )
+            at = part.end()
+        text = text[max(at, 2) :].lstrip()
+        if flag == "--":
+            break
+        found.append(flag)
+    return tuple(found), text

@@ -47,6 +47,7 @@ def from_patterns(patterns: Iterable[str], where: str) -> Rules:
 class _Pattern:
     is_exception: bool
     text: str
+    where: str
     expression: str
     matches: Callable[[str], object]
 
@@ -70,28 +71,34 @@ class Rules:
             return False
         if self._gives_back is None or not self._gives_back(path):
             return True
-        return self._walk(path)
+        return self._verdict(path) is not None
 
     def may_reinclude_below(self, folder: str) -> bool:
         """Whether an exception (`!…`) could match anything below `folder`; if not, an ignored folder need not be read."""
         parts = folder.split("/")
         return any(_may_enter(reach, parts) for reach in self._reaches)
 
-    def _walk(self, path: str) -> bool:
-        """BuildKit's walk from the root to `path`. It hands down what matched a folder, but a pattern that it skipped there (because
-        the verdict stood already) is not tried on that folder again, which no single expression can say."""
+    def reason(self, path: str) -> str:
+        """Where the pattern stands that keeps an ignored path out: `file:line`."""
+        found = self._verdict(path)
+        return found.where if found else ""
+
+    def _verdict(self, path: str) -> _Pattern | None:
+        """The pattern that keeps the path out, by BuildKit's walk from the root down. It hands on what matched a folder, but a
+        pattern that it skipped there (for the verdict stood already) is not tried on that folder again, which no single
+        expression can say."""
         parts = path.split("/")
         inherited = [False] * len(self._patterns)
-        is_ignored = False
+        verdict: _Pattern | None = None
         for length in range(1, len(parts) + 1):
             here = "/".join(parts[:length])
-            is_ignored = False
+            verdict = None
             for index, pattern in enumerate(self._patterns):
-                if not inherited[index] and pattern.is_exception == is_ignored:
+                if not inherited[index] and pattern.is_exception == (verdict is not None):
                     inherited[index] = bool(pattern.matches(here))
                 if inherited[index]:
-                    is_ignored = not pattern.is_exception
-        return is_ignored
+                    verdict = None if pattern.is_exception else pattern
+        return verdict
 
 
 def _rules(patterns: Iterable[tuple[str, str]]) -> Rules:
@@ -111,7 +118,7 @@ def _compile(pattern: str, where: str) -> _Pattern:
             where=where,
             hint="close the `[`, or write `\\[` for the character itself",
         )
-    return _Pattern(is_exception, text, translated, re.compile(translated).fullmatch)
+    return _Pattern(is_exception, text, where, translated, re.compile(translated).fullmatch)
 
 
 def _merged(patterns: Iterable[_Pattern]) -> Callable[[str], object] | None:
