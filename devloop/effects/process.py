@@ -366,6 +366,9 @@ class _Child:
         return self._popen.poll() is None or _has_living_member(self._popen.pid)
 
     def close(self) -> None:
+        """Ends what is left: a scope may be cancelled before anything watches the program."""
+        if not self.is_done:
+            self.end()
         for stream in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
             if stream is not None:
                 stream.close()

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,21 @@ def test_nothing_is_left_open_and_no_zombie_stays() -> None:
             with pytest.raises(UsageError):
                 RealProcesses().run(scope, ["no-such-program"])
     assert (descriptors(), children(), threading.active_count()) == before
+
+
+def test_a_scope_that_is_cancelled_while_the_program_starts_leaves_none() -> None:
+    class Late(Scope):
+        @contextmanager
+        def child(self, name: str) -> Iterator[Scope]:
+            self.cancel()
+            with super().child(name) as inner:
+                yield inner
+
+    children = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+    before = children.read_text()
+    with Late("test") as scope, pytest.raises(Cancelled):
+        run(scope, "sleep 300")
+    assert children.read_text() == before
 
 
 def test_programs_that_run_at_once_do_not_hold_each_others_pipes() -> None:
