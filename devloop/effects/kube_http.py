@@ -6,7 +6,9 @@ package, with plain JSON instead of its model classes. It never retries what may
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -69,7 +71,7 @@ class Http:
         scope.check()
         response = self._request("GET", path, query, None, "", read_s=read_s, is_stream=True)
         try:
-            with scope.on_cancel(response.shutdown):
+            with scope.on_cancel(lambda: _shut(response)):
                 try:
                     yield self._chunks(scope, response)
                 except urllib3.exceptions.HTTPError as exc:
@@ -82,7 +84,9 @@ class Http:
         import urllib3
 
         try:
-            yield from response.stream(1 << 16)
+            for chunk in response.stream(1 << 16):
+                scope.check()
+                yield chunk
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
             scope.check()
             raise self._unavailable(exc) from exc
@@ -161,6 +165,16 @@ class Http:
             where=self.server,
             hint="is the cluster running? kubectl cluster-info tells; kind get clusters lists kind's",
         )
+
+
+def _shut(response: Any) -> None:
+    """Wakes whoever reads the response. Not by the TLS socket's own shutdown: that strips TLS first, and the reader would be handed
+    what the server encrypted.
+    """
+    sock = getattr(response.connection, "sock", None)
+    if sock is not None:
+        with contextlib.suppress(OSError, ValueError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _cause(exc: BaseException) -> str:
