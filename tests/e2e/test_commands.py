@@ -1,0 +1,117 @@
+"""The commands for pipelines: build, render, apply, delete; and what they print."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.driver import Devloop
+from tests.e2e.kube import Kubectl
+from tests.e2e.project import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / tmp_path.name)
+
+
+def test_build_then_render_then_apply_deploys_the_same_as_run(
+    devloop: Devloop, project: Project, kubectl: Kubectl
+) -> None:
+    there = devloop.at(project.folder)
+    built = there.run("build")
+    assert built.code == 0
+    (ref,) = built.events[-1]["images"].values()
+    rendered = there.run("render", as_json=False)
+    assert rendered.code == 0
+    (manifest,) = yaml.safe_load_all(rendered.stdout)
+    assert manifest["spec"]["template"]["spec"]["containers"][0]["image"] == ref
+    (project.folder / "out.yaml").write_text(rendered.stdout)
+    applied = there.run("apply", "out.yaml")
+    assert applied.code == 0, applied.stdout
+    pods = kubectl.pod_uids()
+    assert len(pods) == 1
+    assert there.run("run").code == 0
+    assert kubectl.pod_uids() == pods
+    assert there.run("delete").code == 0
+    kubectl.wait_gone()
+
+
+def test_render_builds_nothing_and_its_json_is_one_list(bare_devloop: Devloop, project: Project) -> None:
+    done = bare_devloop.at(project.folder).run(
+        "render", "--output", "json", env={"DOCKER_HOST": "unix:///nowhere", "KUBECONFIG": "/nowhere"}
+    )
+    assert done.code == 0, done.stderr
+    listed = json.loads(done.stdout)
+    assert listed["kind"] == "List"
+    assert listed["items"][0]["kind"] == "Deployment"
+
+
+def test_apply_wants_images_that_are_built(devloop: Devloop, project: Project) -> None:
+    there = devloop.at(project.folder)
+    (project.folder / "out.yaml").write_text(there.run("render", as_json=False).stdout)
+    done = there.run("apply", "out.yaml", as_json=False)
+    assert done.code == 1
+    assert "devloop build" in done.stdout
+
+
+def test_apply_wants_what_render_printed(devloop: Devloop, project: Project) -> None:
+    there = devloop.at(project.folder)
+    assert there.run("apply", "k8s/web.yaml").code == 1
+    missing = there.run("apply", "nothing.yaml", as_json=False)
+    assert missing.code == 2
+    assert "nothing.yaml" in missing.stdout
+
+
+def test_delete_takes_only_what_is_its_own(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:
+    kubectl.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: theirs}\n")
+    there = devloop.at(project.folder)
+    assert there.run("run").code == 0
+    before = kubectl.snapshot()
+    would = there.run("delete", "--dry-run", as_json=False)
+    assert would.code == 0
+    assert "deployment/web" in would.stdout
+    assert kubectl.snapshot().keys() == before.keys()
+    assert there.run("delete").code == 0
+    kubectl.wait_gone("deployment")
+    assert kubectl.get("configmap", "theirs") is not None
+    again = there.run("delete", as_json=False)
+    assert again.code == 0
+    assert "nothing" in again.stdout
+
+
+def test_an_unreachable_cluster_comes_back_and_dev_goes_on(
+    devloop: Devloop, project: Project, kubectl: Kubectl, outage: Callable[[bool], None]
+) -> None:
+    dev = devloop.at(project.folder).start("dev")
+    dev.wait_event(kind="update", update=1, state="ready")
+    outage(True)
+    project.edit("while it was away")
+    dev.wait_event(lambda event: "does not answer" in event.get("error", ""), kind="step", state="failed")
+    outage(False)
+    dev.wait_event(lambda event: event["update"] > 2, kind="update", state="ready", timeout_s=90)
+
+
+@pytest.fixture
+def outage(cluster: object) -> object:
+    """Freezes the API server of the test bed's node, which then accepts connections and never answers; thaws it at the end."""
+    node = subprocess.run(
+        ["docker", "ps", "-q", "--filter", "label=io.x-k8s.kind.role=control-plane"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    if len(node) != 1:
+        pytest.skip("which node runs the API server is not known here")
+
+    def toggle(is_away: bool) -> None:
+        number = "-STOP" if is_away else "-CONT"
+        subprocess.run(["docker", "exec", node[0], "pkill", number, "-f", "^kube-apiserver"], check=True)
+
+    yield toggle
+    toggle(False)
