@@ -1,6 +1,7 @@
 """From a save to the new version's answer: `devloop dev` on examples/getting-started, on the current cluster.
 
-Run: .venv/bin/python bench/edit.py [EDITS], with DEVLOOP_TEST_CONTEXT or the current context naming a cluster. Prints the median and the spread of what a person
+Run: .venv/bin/python bench/edit.py [EDITS], with DEVLOOP_TEST_CONTEXT or the current context naming a cluster.
+Prints the median and the spread of what a person
 waits, by an HTTP client that asks all the time, and where devloop says the time went; and what `kind load docker-image` of the same
 image takes in the same run, as the ratio that users of it know.
 """
