@@ -299,6 +299,7 @@ def test_every_cli_that_is_installed_builds(job: BuildJob, tools: Tools) -> None
             processes = _With(tools.processes, program, config)
             image_id = DockerBuilder().build(Scope(), job, Tools(processes, tools.engine))
             assert tools.engine.inspect(image_id) is not None
+            tools.engine.untag(image_id)
 
 
 class _With:
