@@ -87,7 +87,7 @@ class Loop:
         self._clock = clock
         self._recover = recover
         self._forget = forget
-        self._queue: queue.SimpleQueue[_Posted | _Ended] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Posted | _Ended | None] = queue.SimpleQueue()
         self._flights: dict[Node, _Flight] = {}
         self._phases: dict[int, Phases] = {}
         self._state: State | None = None
@@ -99,10 +99,17 @@ class Loop:
     def run(self, state: State, *, until_idle: bool) -> State:
         """Runs until asked to quit, or, with `until_idle`, until nothing more can be done. Blocks; returns the last state.
 
-        Raises: whatever a step raised that is not a DevloopError: that is a bug. Steps in flight are cancelled then.
+        Raises: Cancelled when the scope is cancelled; whatever a step raised that is not a DevloopError: that is a bug. Steps in
+        flight are cancelled then.
         """
+        with self._scope.on_cancel(lambda: self._queue.put(None)):
+            return self._run(state, until_idle=until_idle)
+
+    def _run(self, state: State, *, until_idle: bool) -> State:
         while True:
             item = self._queue.get()
+            if item is None:
+                raise ScopeCancelled(self._scope.name)
             at_s = item.at_s
             message = item.message if isinstance(item, _Posted) else self._landed(item)
             state, actions = decide(state, message)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devloop.errors import StepFailed
+from devloop.errors import DevloopError, StepFailed
 from devloop.loop.messages import Changed
 from devloop.products import Inputs
 from devloop.scope import Scope
@@ -32,7 +32,7 @@ class Listing:
 class _Tracked:
     listing: Listing
     inputs: InputsDigest | None = None
-    problem: StepFailed | None = None
+    problem: DevloopError | None = None
 
     @property
     def digest(self) -> str:
@@ -72,7 +72,7 @@ class Tracker:
         with self._lock:
             return frozenset(root for tracked in self._tracked.values() for root in tracked.roots)
 
-    def problem(self, target: str) -> StepFailed | None:
+    def problem(self, target: str) -> DevloopError | None:
         """Why the target's inputs cannot be told, if so: the step that needs them fails with it."""
         with self._lock:
             tracked = self._tracked.get(target)
@@ -110,7 +110,7 @@ class Tracker:
         try:
             tracked.inputs = InputsDigest(self._digests, tracked.listing.list(scope))
             tracked.problem = None
-        except StepFailed as exc:
+        except DevloopError as exc:
             tracked.problem = exc
 
     def _refresh(self, scope: Scope, tracked: _Tracked, paths: list[Path]) -> list[Path]:

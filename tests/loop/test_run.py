@@ -154,6 +154,22 @@ def test_a_bug_in_a_step_reaches_the_caller() -> None:
         run()
 
 
+def test_a_bug_in_a_thread_of_the_session_ends_the_loop_with_it() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a bug")
+
+    def run() -> None:
+        with Scope() as scope:
+            session = Session(scope)
+            session.steps.blocked["build image/a"] = threading.Event()
+            session.loop.post(Changed({A: "1", U: "1"}))
+            scope.spawn("some thread", fail)
+            session.loop.run(State(GRAPH), until_idle=False)
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+
+
 def test_quitting_cancels_what_runs_and_waits_for_an_apply() -> None:
     with Scope() as scope:
         session = Session(scope)
