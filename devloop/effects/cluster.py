@@ -119,9 +119,11 @@ class KubeCluster:
     def watch(
         self, scope: Scope, api_version: str, kind: str, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> Iterator[WatchEvent]:
-        path = self._collection_path(scope, api_version, kind, namespace)
+        def locate() -> str:
+            return self._collection_path(scope, api_version, kind, namespace)
+
         identity = {"apiVersion": api_version, "kind": kind}
-        return kube_watch.watch(scope, self._http, path, _selectors(labels, fields), identity)
+        return kube_watch.watch(scope, self._http, locate, _selectors(labels, fields), identity)
 
     def logs(
         self,
@@ -144,32 +146,37 @@ class KubeCluster:
         }
         query |= {"sinceTime": since} if since else {}
         query |= {"tailLines": str(tail_lines)} if tail_lines is not None else {}
-        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        path = f"/api/v1/namespaces/{_segment(namespace)}/pods/{_segment(pod)}/log"
         # A quiet container's log is silent for as long as it likes; a dead peer shows by TCP keep-alive.
         with self._http.stream(scope, path, query, read_s=None if follow else kube_http.READ_S) as chunks:
             yield from chunks
 
     def connect(self, scope: Scope, namespace: str, pod: str, port: int) -> PortStream:
-        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/portforward"
+        path = f"/api/v1/namespaces/{_segment(namespace)}/pods/{_segment(pod)}/portforward"
         return kube_stream.open_port(scope, self._settings, self._http, path, port)
 
     def _object_path(self, scope: Scope, ref: ObjectRef) -> str | None:
         resource = self.resource(scope, ref.api_version, ref.kind)
         if resource is None:
             return None
-        space = f"/namespaces/{quote(ref.namespace or self.namespace)}" if resource.is_namespaced else ""
-        return f"{_root(ref.api_version)}{space}/{resource.plural}/{quote(ref.name)}"
+        space = f"/namespaces/{_segment(ref.namespace or self.namespace)}" if resource.is_namespaced else ""
+        return f"{_root(ref.api_version)}{space}/{resource.plural}/{_segment(ref.name)}"
 
     def _collection_path(self, scope: Scope, api_version: str, kind: str, namespace: str) -> str:
         resource = self.resource(scope, api_version, kind)
         if resource is None:
             raise ApiRefusal(404, "NotFound", f"no matches for kind {kind} in version {api_version}")
-        space = f"/namespaces/{quote(namespace)}" if resource.is_namespaced and namespace else ""
+        space = f"/namespaces/{_segment(namespace)}" if resource.is_namespaced and namespace else ""
         return f"{_root(api_version)}{space}/{resource.plural}"
 
 
 def _root(api_version: str) -> str:
-    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+    return f"/{'apis' if '/' in api_version else 'api'}/{quote(api_version)}"
+
+
+def _segment(name: str) -> str:
+    """A name as one part of a path: a slash in it must not lead elsewhere."""
+    return quote(name, safe="")
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:

@@ -56,7 +56,10 @@ class Http:
         response = self._request(method, path, query, data, content_type, read_s=read_s, is_stream=False)
         for text in _warnings(response.headers.getlist("Warning")):
             self._on_warning(text)
-        return json.loads(response.data)
+        try:
+            return json.loads(response.data)
+        except ValueError as exc:
+            raise self.unavailable("it answers something that is not JSON; is a proxy in between?") from exc
 
     @contextmanager
     def stream(
@@ -160,8 +163,12 @@ class Http:
         return ApiRefusal(response.status, status.get("reason") or "", message, status.get("details"))
 
     def _unavailable(self, exc: Exception) -> Unavailable:
+        return self.unavailable(_cause(exc))
+
+    def unavailable(self, why: str) -> Unavailable:
+        """The error for a server that cannot be spoken to now."""
         return Unavailable(
-            f"the API server of context {self._settings.context} does not answer: {_cause(exc)}",
+            f"the API server of context {self._settings.context} does not answer: {why}",
             where=self.server,
             hint="is the cluster running? kubectl cluster-info tells; kind get clusters lists kind's",
         )

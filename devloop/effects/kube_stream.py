@@ -42,7 +42,7 @@ def open_port(scope: Scope, settings: Settings, http: Http, path: str, port: int
             subprotocols=["v4.channel.k8s.io"],
             skip_utf8_validation=True,
             enable_multithread=True,
-            sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
+            sockopt=configuration.socket_options,
             **_proxy(configuration),
         )
     except websocket.WebSocketBadStatusException as exc:
@@ -83,9 +83,12 @@ class WebSocketPort:
                 if self._is_closed:
                     return b""
                 with _as_connection_error():
-                    opcode, frame = self._connection.recv_data()
+                    # With control frames: after a ping it would else wait for the next frame, and senders for the lock.
+                    opcode, frame = self._connection.recv_data(control_frame=True)
             if opcode == websocket.ABNF.OPCODE_CLOSE:
                 return b""
+            if opcode != websocket.ABNF.OPCODE_BINARY or not frame:
+                continue
             channel, content = frame[0], frame[1:]
             if channel not in self._greeted:
                 self._greeted.add(channel)

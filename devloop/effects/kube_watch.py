@@ -1,6 +1,6 @@
 """A list and its changes, for ever: outages, time-outs and expired versions are seen to here.
 
-Comes in: a path of the API. Goes out: watch events, without gaps or doubles. Semantics: "Efficient detection of changes" in
+Comes in: where a list lives. Goes out: watch events, without gaps or doubles. Semantics: "Efficient detection of changes" in
 https://kubernetes.io/docs/reference/using-api/api-concepts/. An outage never ends it; only its scope does.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 
 from devloop.effects.kube_http import Http
 from devloop.errors import Unavailable
@@ -19,6 +20,7 @@ from devloop.stages import ApiRefusal, WatchEvent
 SERVER_S = 300
 SILENCE_S = 90.0  # bookmarks come about once a minute; longer silence means that nobody is there
 BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+STEADY_S = 5.0  # a connection that lasted is no failure, however it ended
 GONE = 410
 
 
@@ -27,7 +29,14 @@ def list_all(http: Http, path: str, query: Mapping[str, str]) -> tuple[list[Obje
     items: list[Object] = []
     page = {**query, "limit": "500"}
     while True:
-        answer = http.json("GET", path, page)
+        try:
+            answer = http.json("GET", path, page)
+        except ApiRefusal as exc:
+            if exc.code != GONE or "limit" not in page:
+                raise
+            # The pages were too slow: the version that they are of is forgotten. All at once cannot be too slow.
+            items, page = [], dict(query)
+            continue
         items += answer.get("items") or []
         metadata = answer.get("metadata") or {}
         if not metadata.get("continue"):
@@ -36,24 +45,29 @@ def list_all(http: Http, path: str, query: Mapping[str, str]) -> tuple[list[Obje
 
 
 def watch(
-    scope: Scope, http: Http, path: str, query: Mapping[str, str], identity: Mapping[str, str]
+    scope: Scope, http: Http, locate: Callable[[], str], query: Mapping[str, str], identity: Mapping[str, str]
 ) -> Iterator[WatchEvent]:
-    """See stages.Cluster.watch. `identity`: apiVersion and kind, which lists leave out of their items."""
+    """See stages.Cluster.watch. `locate`: asks for the path of the list. `identity`: apiVersion and kind, which lists leave out of
+    their items.
+    """
     known: dict[str, Object] = {}
     version = ""
     failures = 0
+    path = ""
     while True:
         scope.check()
+        began = time.monotonic()
         try:
+            path = path or locate()
             if not version:
                 items, version = list_all(http, path, query)
                 yield from _synced(known, [{**identity, **each} for each in items])
             for event in _follow(scope, http, path, {**query, "resourceVersion": version}):
-                failures = 0
                 obj = event["object"]
                 if event["type"] == "ERROR":
                     version = "" if obj.get("code") == GONE else version
                     break
+                failures = 0
                 version = obj["metadata"]["resourceVersion"]
                 if event["type"] == "BOOKMARK":
                     continue
@@ -63,14 +77,14 @@ def watch(
                     known[obj["metadata"]["uid"]] = obj
                 yield WatchEvent(event["type"], obj)
         except ApiRefusal as exc:
-            if exc.code == GONE:
-                version = ""
-                continue
-            if exc.code != 429 and exc.code < 500:
+            if exc.code not in (GONE, 429) and exc.code < 500:
                 raise
-            failures = _pause(scope, failures)
+            version = "" if exc.code == GONE else version
         except Unavailable:
-            failures = _pause(scope, failures)
+            pass  # it may be back at the next try
+        # Also after an end without an error: a server or proxy that ends every watch at once must not be asked without a pause.
+        failures = 0 if time.monotonic() - began > STEADY_S else failures
+        failures = _pause(scope, failures)
 
 
 def _synced(known: dict[str, Object], items: list[Object]) -> Iterator[WatchEvent]:
@@ -90,12 +104,24 @@ def _follow(scope: Scope, http: Http, path: str, query: Mapping[str, str]) -> It
     """Events of one connection, until the server or the network ends it."""
     query = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(SERVER_S)}
     with http.stream(scope, path, query, read_s=SILENCE_S) as chunks:
-        rest = b""
-        for chunk in chunks:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                if line.strip():
-                    yield json.loads(line)
+        for line in _lines(chunks):
+            try:
+                event: Object = json.loads(line)
+            except ValueError as exc:
+                raise http.unavailable("a watch brings something that is not JSON; is a proxy in between?") from exc
+            yield event
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Whole lines; what a broken connection leaves of the last one is dropped, and comes again when the watch resumes."""
+    parts: list[bytes] = []
+    for chunk in chunks:
+        first, *more = chunk.split(b"\n")
+        parts.append(first)
+        for each in more:
+            line, parts = b"".join(parts), [each]
+            if line.strip():
+                yield line
 
 
 def _pause(scope: Scope, failures: int) -> int:

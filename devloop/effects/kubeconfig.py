@@ -46,8 +46,8 @@ def load(context: str | None, namespace: str | None) -> Settings:
     configuration.connection_pool_maxsize = 64  # every watch and every followed log keeps one
     configuration.socket_options = _SOCKET_OPTIONS
     try:
-        contexts, current = config.list_kube_config_contexts()
-    except config.ConfigException as exc:
+        contexts, current = config.list_kube_config_contexts(_files())
+    except _unreadable(config) as exc:
         if context is None and SERVICE_ACCOUNT.exists():
             config.load_incluster_config(client_configuration=configuration)
             mounted = (SERVICE_ACCOUNT / "namespace").read_text().strip()
@@ -62,8 +62,8 @@ def load(context: str | None, namespace: str | None) -> Settings:
     if chosen is None:
         raise _no_context(context, names)
     try:
-        config.load_kube_config(context=chosen["name"], client_configuration=configuration)
-    except (config.ConfigException, OSError) as exc:
+        config.load_kube_config(_files(), chosen["name"], configuration)
+    except _unreadable(config) as exc:
         raise UsageError(f"context {chosen['name']} cannot be used: {_sentence(exc)}", where=_files()) from exc
     return Settings(configuration, chosen["name"], namespace or chosen["context"].get("namespace") or "default")
 
@@ -82,7 +82,15 @@ def _no_context(context: str | None, names: list[str]) -> UsageError:
 
 
 def _files() -> str:
+    """Told to the package each time: it looks at the variable only once, when it is imported."""
     return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+
+
+def _unreadable(config: Any) -> tuple[type[Exception], ...]:
+    """What the package raises for files that are not there, not YAML, or YAML of another shape."""
+    # A kubeconfig whose lists or maps are something else shows as whatever its code trips over.
+    shapes = (AttributeError, KeyError, TypeError, ValueError)
+    return (config.ConfigException, config.kube_config.yaml.YAMLError, OSError, *shapes)
 
 
 def _sentence(exc: Exception) -> str:
