@@ -46,9 +46,10 @@ def load(context: str | None, namespace: str | None) -> Settings:
     configuration.connection_pool_maxsize = 64  # every watch and every followed log keeps one
     configuration.socket_options = _SOCKET_OPTIONS
     try:
-        contexts, current = config.list_kube_config_contexts(_files())
+        contexts, current = _contexts(config)
     except _unreadable(config) as exc:
-        if context is None and SERVICE_ACCOUNT.exists():
+        is_there = any(Path(each).expanduser().exists() for each in _files().split(os.pathsep))
+        if context is None and not is_there and SERVICE_ACCOUNT.exists():
             config.load_incluster_config(client_configuration=configuration)
             mounted = (SERVICE_ACCOUNT / "namespace").read_text().strip()
             return Settings(configuration, "in-cluster", namespace or mounted)
@@ -58,19 +59,33 @@ def load(context: str | None, namespace: str | None) -> Settings:
             hint="start a cluster (kind create cluster), or point KUBECONFIG at its file",
         ) from exc
     names = [each["name"] for each in contexts]
-    chosen = next((each for each in contexts if each["name"] == context), None) if context else current
+    chosen = next((each for each in contexts if each["name"] == (context or current)), None)
     if chosen is None:
-        raise _no_context(context, names)
+        raise _no_context(context or current, names)
     try:
         config.load_kube_config(_files(), chosen["name"], configuration)
+        namespace = namespace or chosen["context"].get("namespace") or "default"
     except _unreadable(config) as exc:
         raise UsageError(f"context {chosen['name']} cannot be used: {_sentence(exc)}", where=_files()) from exc
-    return Settings(configuration, chosen["name"], namespace or chosen["context"].get("namespace") or "default")
+    return Settings(configuration, chosen["name"], namespace)
 
 
-def _no_context(context: str | None, names: list[str]) -> UsageError:
+def _contexts(config: Any) -> tuple[list[dict[str, Any]], str]:
+    """The contexts and the name of the current one, of the first file that names one, as for kubectl; "" when none does.
+
+    Not by the package's own function, which fails without a current context even for those who ask for another.
+    """
+    merged = config.kube_config.KubeConfigMerger(_files())
+    if not merged.paths:
+        raise config.ConfigException("no such file")
+    files = [merged.config_files[path] for path in merged.paths]
+    current = next((each["current-context"] for each in files if each.get("current-context")), "")
+    return [each.value for each in merged.config.value["contexts"]], current
+
+
+def _no_context(context: str, names: list[str]) -> UsageError:
     known = f"there are: {', '.join(sorted(names))}" if names else "the file has none"
-    if context is None:
+    if not context:
         return UsageError(
             f"kubeconfig has no current context; {known}",
             where=_files(),
