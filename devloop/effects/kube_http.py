@@ -136,31 +136,32 @@ class Http:
             except urllib3.exceptions.HTTPError as exc:
                 raise self._unavailable(exc) from exc
         if response.status >= 400:
-            raise self._refusal(response)
+            data = response.data
+            response.close()
+            raise self.refusal(response.status, data)
         return response
 
-    def _refusal(self, response: Any) -> Exception:
-        data = response.data
-        response.close()
+    def refusal(self, code: int, data: bytes) -> Exception:
+        """What an answer with this HTTP code, 400 or more, and body means."""
         try:
             status = json.loads(data)
         except ValueError:
             status = {}
         if not isinstance(status, dict):
             status = {}
-        message = status.get("message") or data.decode(errors="replace").strip()[:500] or f"HTTP {response.status}"
-        if response.status == 401:
+        message = status.get("message") or data.decode(errors="replace").strip()[:500] or f"HTTP {code}"
+        if code == 401:
             return UsageError(
                 f"the cluster of context {self._settings.context} refuses the credentials: {message}",
                 where=self.server,
                 hint="log in again, or check the user of this context in kubeconfig",
             )
-        if response.status in (502, 503, 504) and status.get("reason") != "ServiceUnavailable":
+        if code in (502, 503, 504) and status.get("reason") != "ServiceUnavailable":
             return Unavailable(
-                f"the API server of context {self._settings.context} answers {response.status}: {message}",
+                f"the API server of context {self._settings.context} answers {code}: {message}",
                 where=self.server,
             )
-        return ApiRefusal(response.status, status.get("reason") or "", message, status.get("details"))
+        return ApiRefusal(code, status.get("reason") or "", message, status.get("details"))
 
     def _unavailable(self, exc: Exception) -> Unavailable:
         return self.unavailable(_cause(exc))

@@ -8,19 +8,18 @@ data and 1 for errors, and the first frame of each channel is the port as two by
 from __future__ import annotations
 
 import contextlib
-import select
-import socket
 import ssl
 import threading
 from typing import Any
 
+from devloop.effects.duplex import Duplex
 from devloop.effects.kube_http import CONNECT_S, Http
 from devloop.effects.kubeconfig import Settings
-from devloop.errors import Unavailable
 from devloop.scope import Scope
+from devloop.stages import ApiRefusal
 
 FRAME_BYTES = 1 << 16
-DATA, ERROR = 0, 1
+DATA, ERROR = b"\0", b"\1"
 
 
 def open_port(scope: Scope, settings: Settings, http: Http, path: str, port: int) -> WebSocketPort:
@@ -46,12 +45,12 @@ def open_port(scope: Scope, settings: Settings, http: Http, path: str, port: int
             **_proxy(configuration),
         )
     except websocket.WebSocketBadStatusException as exc:
-        raise ConnectionError(f"the API server refused the connection to port {port}: {exc}") from exc
+        refusal = http.refusal(exc.status_code, exc.resp_body or b"")
+        if isinstance(refusal, ApiRefusal):
+            raise ConnectionError(f"the API server refused the connection to port {port}: {refusal}") from exc
+        raise refusal from exc
     except (websocket.WebSocketException, OSError) as exc:
-        raise Unavailable(
-            f"the API server of context {settings.context} does not answer: {exc}", where=http.server
-        ) from exc
-    connection.settimeout(None)
+        raise http.unavailable(str(exc)) from exc
     return WebSocketPort(connection)
 
 
@@ -60,67 +59,60 @@ class WebSocketPort:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._socket: socket.socket = connection.sock
-        # OpenSSL allows one thread at a time on a connection: a reader waits outside the lock, and takes it to read what is there.
-        self._lock = threading.Lock()
-        self._is_closed = False
-        self._greeted: set[int] = set()
+        self._socket = connection.sock = Duplex(connection.sock)
+        self._is_closed = threading.Event()
+        self._greeted: set[bytes] = set()
 
     def send(self, data: bytes) -> None:
         """Blocks until handed to the network. Raises: ConnectionError."""
         for start in range(0, len(data), FRAME_BYTES):
-            with self._lock, _as_connection_error():
-                self._connection.send_binary(bytes([DATA]) + data[start : start + FRAME_BYTES])
+            with _as_connection_error():
+                self._connection.send_binary(DATA + data[start : start + FRAME_BYTES])
 
     def receive(self) -> bytes:
         """Blocks for the next bytes; b"" at the end. Raises: ConnectionError."""
-        import websocket
-
-        while True:
-            if not self._wait_readable():
-                return b""
-            with self._lock:
-                if self._is_closed:
-                    return b""
-                with _as_connection_error():
-                    # With control frames: after a ping it would else wait for the next frame, and senders for the lock.
-                    opcode, frame = self._connection.recv_data(control_frame=True)
-            if opcode == websocket.ABNF.OPCODE_CLOSE:
-                return b""
-            if opcode != websocket.ABNF.OPCODE_BINARY or not frame:
-                continue
-            channel, content = frame[0], frame[1:]
+        while not self._is_closed.is_set():
+            try:
+                message = self._message()
+            except ConnectionError:
+                if self._is_closed.is_set():
+                    break
+                raise
+            if message is None:
+                break
+            channel, content = message[:1], message[1:]
             if channel not in self._greeted:
                 self._greeted.add(channel)
                 content = content[2:]
             if channel == ERROR and content:
                 raise ConnectionError(content.decode(errors="replace"))
             if channel == DATA and content:
-                return bytes(content)
+                return content
+        return b""
 
-    def _wait_readable(self) -> bool:
-        if isinstance(self._socket, ssl.SSLSocket):
-            with self._lock, contextlib.suppress(ValueError):
-                if self._socket.pending():
-                    return True
-        poll = select.poll()
-        try:
-            poll.register(self._socket, select.POLLIN | select.POLLHUP)
-            poll.poll()
-        except (OSError, ValueError):
-            return False  # closed under our feet
-        return not self._is_closed
+    def _message(self) -> bytes | None:
+        """The next message, which may come in several frames; None when the far side says that it ends."""
+        from websocket import ABNF
+
+        message = bytearray()
+        while True:
+            # Not recv_data, which answers a close with one of its own: that waits for a sender whom nobody reads any more.
+            with _as_connection_error():
+                frame = self._connection.recv_frame()
+            if frame.opcode == ABNF.OPCODE_CLOSE:
+                return None
+            if frame.opcode == ABNF.OPCODE_PING:
+                with _as_connection_error():
+                    self._connection.pong(frame.data)
+            if frame.opcode in (ABNF.OPCODE_BINARY, ABNF.OPCODE_CONT):
+                message += frame.data
+                if frame.fin and message:
+                    return bytes(message)
 
     def close(self) -> None:
         """Ends the connection at once, from any thread."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        # shutdown wakes a thread that polls the socket; only then may it be closed, when nobody is using it any more.
-        with contextlib.suppress(OSError, ValueError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        with self._lock, contextlib.suppress(OSError, ValueError):
-            self._socket.close()
+        self._is_closed.set()
+        self._socket.close()
 
     def fileno(self) -> int:
         return self._socket.fileno()
