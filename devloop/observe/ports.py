@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 _NEXT_PORTS = 10
 _ABOVE_PRIVILEGED = 8000
 _BACKLOG = 128
+_LISTEN = "0A"
 
 
 class PortTaken(Exception):
@@ -96,9 +96,9 @@ def _listening(port: int) -> set[str]:
         except OSError:
             continue
         for line in text.splitlines()[1:]:
-            match = re.match(r"\s*\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F:]+ 0A(?: \S+){5} (\d+)", line)
-            if match and int(match[1], 16) == port:
-                found.add(match[2])
+            local, _, state, *_, inode = line.split()[1:10]
+            if state == _LISTEN and int(local.rpartition(":")[2], 16) == port:
+                found.add(inode)
     return found
 
 
