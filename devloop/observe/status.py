@@ -64,13 +64,15 @@ def recovered(scope: Scope, cluster: Cluster, store: PodStore, applied: Applied)
     """Blocks until the same unit is ready after all, however long it takes and whatever fails meanwhile.
 
     It has to stay ready for a while: a container that crashes again and again runs for a moment each time. Cancelled by the scope.
-    Raises: StepFailed when its objects may not be watched.
     """
     wait = _Wait(scope, cluster, store, applied)
     since: float | None = None
     with store.changes(scope, *wait.sources()) as wake:
         while True:
-            verdicts = [found for _, found in wait.verdicts()]
+            try:
+                verdicts = [found for _, found in wait.verdicts()]
+            except StepFailed:  # it may not be watched, and is asked for again every few seconds
+                verdicts = [_vanished()]
             if not all(each.state == "ready" for each in verdicts):
                 since = None
                 wake.wait()
