@@ -7,11 +7,12 @@ writes is the deletion of a broken pod that a StatefulSet waits for in vain.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from devloop.errors import DevloopError, StepFailed
+from devloop.errors import DevloopError, StepFailed, Unavailable
 from devloop.products import Applied, AppliedObject, Object, ObjectRef, Ready
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
@@ -258,9 +259,11 @@ class _Wait:
                 each.ref.namespace, found.stuck_pod
             )
             if pod and _uid(pod) not in self._deleted:
-                self._deleted.add(_uid(pod))
                 ref = ObjectRef("v1", "Pod", each.ref.namespace, found.stuck_pod)
-                self._cluster.delete(self._scope, ref, uid=_uid(pod))
+                # Where it may not be deleted, or not now, the deadline names it.
+                with contextlib.suppress(ApiRefusal, Unavailable):
+                    self._cluster.delete(self._scope, ref, uid=_uid(pod))
+                    self._deleted.add(_uid(pod))
 
 
 def _source(ref: ObjectRef) -> Source:
