@@ -45,7 +45,7 @@ class KubeCluster:
     def version(self, scope: Scope) -> str:
         """The server's version, `v1.36.3`."""
         scope.check()
-        version: str = self._http.json("GET", "/version")["gitVersion"]
+        version: str = self._http.json(scope, "GET", "/version")["gitVersion"]
         return version
 
     def resource(self, scope: Scope, api_version: str, kind: str) -> Resource | None:
@@ -55,7 +55,7 @@ class KubeCluster:
         if known:
             return known
         try:
-            answer = self._http.json("GET", _root(api_version))
+            answer = self._http.json(scope, "GET", _root(api_version))
         except ApiRefusal as exc:
             if exc.code == 404:
                 return None
@@ -75,7 +75,7 @@ class KubeCluster:
         if path is None:
             return None
         try:
-            live: Object = self._http.json("GET", path)
+            live: Object = self._http.json(scope, "GET", path)
             return live
         except ApiRefusal as exc:
             if exc.code == 404:
@@ -86,19 +86,23 @@ class KubeCluster:
         self, scope: Scope, api_version: str, kind: str, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> builtins.list[Object]:
         path = self._collection_path(scope, api_version, kind, namespace)
-        items, _ = kube_watch.list_all(self._http, path, _selectors(labels, fields))
+        items, _ = kube_watch.list_all(scope, self._http, path, _selectors(labels, fields))
         return [{"apiVersion": api_version, "kind": kind, **each} for each in items]
 
     def apply(self, scope: Scope, obj: Object, *, is_dry_run: bool = False) -> Object:
         metadata = obj["metadata"]
-        ref = ObjectRef(obj["apiVersion"], obj["kind"], metadata.get("namespace") or "", metadata["name"])
+        ref = ObjectRef(obj["apiVersion"], obj["kind"], metadata.get("namespace") or "", metadata.get("name") or "")
+        if self.resource(scope, ref.api_version, ref.kind) is None:
+            raise ApiRefusal(404, "NotFound", f"no matches for kind {ref.kind} in version {ref.api_version}")
         path = self._object_path(scope, ref)
         if path is None:
-            raise ApiRefusal(404, "NotFound", f"no matches for kind {ref.kind} in version {ref.api_version}")
+            raise ApiRefusal(422, "Invalid", f'{ref.kind} "{ref.name}" is invalid: metadata.name: Invalid value')
         query = {"fieldManager": MANAGER, "force": "true", "fieldValidation": "Warn"}
         if is_dry_run:
             query["dryRun"] = "All"
-        live: Object = self._http.json("PATCH", path, query, obj, "application/apply-patch+yaml", read_s=WRITE_S)
+        live: Object = self._http.json(
+            scope, "PATCH", path, query, body=obj, content_type="application/apply-patch+yaml", read_s=WRITE_S
+        )
         return live
 
     def delete(self, scope: Scope, ref: ObjectRef, *, uid: str | None = None) -> bool:
@@ -109,12 +113,20 @@ class KubeCluster:
         if uid:
             body["preconditions"] = {"uid": uid}
         try:
-            self._http.json("DELETE", path, body=body, read_s=WRITE_S)
+            self._http.json(scope, "DELETE", path, body=body, read_s=WRITE_S)
             return True
         except ApiRefusal as exc:
-            if exc.code == 404 or (exc.code == 409 and uid):
+            if exc.code == 404:
                 return False
-            raise
+            if exc.code != 409:
+                raise
+            # Another uid; or a namespace that is being emptied already, which cannot be deleted twice.
+            metadata = (self.get(scope, ref) or {}).get("metadata", {})
+            if uid and metadata.get("uid") != uid:
+                return False
+            if not metadata.get("deletionTimestamp"):
+                raise
+            return True
 
     def watch(
         self, scope: Scope, api_version: str, kind: str, *, namespace: str = "", labels: str = "", fields: str = ""
@@ -156,11 +168,16 @@ class KubeCluster:
         return kube_stream.open_port(scope, self._settings, self._http, path, port)
 
     def _object_path(self, scope: Scope, ref: ObjectRef) -> str | None:
+        """None for what cannot be there: an unknown kind, an impossible name."""
         resource = self.resource(scope, ref.api_version, ref.kind)
         if resource is None:
             return None
-        space = f"/namespaces/{_segment(ref.namespace or self.namespace)}" if resource.is_namespaced else ""
-        return f"{_root(ref.api_version)}{space}/{resource.plural}/{_segment(ref.name)}"
+        parts = ["namespaces", ref.namespace or self.namespace] if resource.is_namespaced else []
+        parts += [resource.plural, ref.name]
+        # In a path these would mean the collection, or the namespace itself: a delete must never end up there.
+        if any(each in ("", ".", "..") for each in parts):
+            return None
+        return "/".join([_root(ref.api_version), *map(_segment, parts)])
 
     def _collection_path(self, scope: Scope, api_version: str, kind: str, namespace: str) -> str:
         resource = self.resource(scope, api_version, kind)

@@ -1,59 +1,58 @@
 """Requests to an API server, and its refusals and silences as errors.
 
-Comes in: a method, a path, a body. Goes out: JSON or a stream of bytes. The transport is the connection pool of the `kubernetes`
-package, with plain JSON instead of its model classes. It never retries what may have been done.
+Comes in: a method, a path, a body. Goes out: plain JSON or a stream of bytes. A request is repeated only when the server asks for that,
+or when a kept connection turns out to be closed; all of ours can be sent twice without harm.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
+from devloop.effects.kube_pool import Answer, Pool
 from devloop.effects.kubeconfig import Settings
 from devloop.errors import Unavailable, UsageError
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal
 
-CONNECT_S = 5.0
-READ_S = 10.0
+READ_S = 7.5
+LIST_S = 60.0
+_ASKED_AGAIN = 5
+_LONGEST_PAUSE_S = 5.0
 
 
 class Http:
-    """The API server of one context. Safe to use from many threads."""
+    """The API server of one context. Safe to use from many threads. `on_warning` gets what the server warns of."""
 
     def __init__(self, settings: Settings, on_warning: Callable[[str], None]) -> None:
-        from kubernetes.client import rest
-
         self._settings = settings
         self._on_warning = on_warning
-        self._pool = rest.RESTClientObject(settings.configuration).pool_manager
-        self.server: str = settings.configuration.host.rstrip("/")
-
-    def headers(self) -> dict[str, str]:
-        """Credentials, refreshed when the plug-in that they came from says so."""
-        found = {"Accept": "application/json", "User-Agent": "devloop"}
-        for each in self._settings.configuration.auth_settings().values():
-            if each["in"] == "header" and each["value"]:
-                found[each["key"]] = each["value"]
-        return found
+        self._pool = Pool(settings)
+        self.server = settings.server
 
     def json(
         self,
+        scope: Scope,
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
+        *,
         body: object | None = None,
         content_type: str = "application/json",
-        *,
         read_s: float = READ_S,
     ) -> Any:
-        """The answer as JSON. Blocks for `read_s` at most. Raises: Unavailable, ApiRefusal, UsageError for refused credentials."""
+        """The answer as JSON. Blocks, for a server that is silent `read_s`. Cancelling ends it, but not a write that was sent.
+
+        Raises: Unavailable, ApiRefusal, UsageError for refused credentials, Cancelled.
+        """
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        response = self._request(method, path, query, data, content_type, read_s=read_s, is_stream=False)
+        response = self._answer(
+            scope, method, path, query, data=data, content_type=content_type, read_s=read_s
+        ).response
         for text in _warnings(response.headers.getlist("Warning")):
             self._on_warning(text)
         try:
@@ -69,77 +68,70 @@ class Http:
 
         Raises: as `json`, and while reading: Unavailable when the connection breaks or is silent for `read_s`.
         """
-        import urllib3
-
-        scope.check()
-        response = self._request("GET", path, query, None, "", read_s=read_s, is_stream=True)
+        answer = self._answer(scope, "GET", path, query, read_s=read_s, is_stream=True)
         try:
-            with scope.on_cancel(lambda: _shut(response)):
-                try:
-                    yield self._chunks(scope, response)
-                except urllib3.exceptions.HTTPError as exc:
-                    scope.check()
-                    raise self._unavailable(exc) from exc
+            with scope.on_cancel(answer.shut):
+                yield self._chunks(scope, answer.response)
         finally:
-            response.close()
+            answer.response.close()
 
     def _chunks(self, scope: Scope, response: Any) -> Iterator[bytes]:
         import urllib3
 
+        # Where a proxy removed the chunks, `stream` would wait for 64 KB to be full.
+        chunks = response.stream(1 << 16) if response.chunked else iter(lambda: response.read1(1 << 16), b"")
         try:
-            for chunk in response.stream(1 << 16):
+            for chunk in chunks:
                 scope.check()
                 yield chunk
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
             scope.check()
-            raise self._unavailable(exc) from exc
+            raise self.unreachable(exc) from exc
         scope.check()
 
-    def _request(
+    def _answer(
         self,
+        scope: Scope,
         method: str,
         path: str,
         query: Mapping[str, str] | None,
-        data: bytes | None,
-        content_type: str,
         *,
+        data: bytes | None = None,
+        content_type: str = "",
         read_s: float | None,
-        is_stream: bool,
-    ) -> Any:
+        is_stream: bool = False,
+    ) -> Answer:
         import urllib3
-        from urllib3.util import Timeout
 
-        headers = self.headers() | ({"Content-Type": content_type} if data is not None else {})
-        url = self.server + path
-        if query:
-            from urllib.parse import urlencode
-
-            url += "?" + urlencode(query)
-        timeout = Timeout(connect=CONNECT_S, read=read_s)
-        for is_last in (False, True):
+        url = self.server + path + (f"?{urlencode(query)}" if query else "")
+        reading = scope if method == "GET" else None
+        asked_again, is_repeated = 0, False
+        while True:
+            scope.check()
+            headers = self._headers() | ({"Content-Type": content_type} if data is not None else {})
             try:
-                response = self._pool.request(
-                    method,
-                    url,
-                    body=data,
-                    headers=headers,
-                    timeout=timeout,
-                    preload_content=not is_stream,
-                    retries=False,
-                    redirect=False,
-                )
-                break
-            except urllib3.exceptions.ProtocolError as exc:
-                # A kept-alive connection that the server had closed. All our requests can be sent twice without harm.
-                if is_last:
-                    raise self._unavailable(exc) from exc
+                answer = self._pool.request(reading, method, url, headers, data, read_s=read_s, is_stream=is_stream)
+                response = answer.response
+                if response.status < 400:
+                    return answer
+                told = response.data
             except urllib3.exceptions.HTTPError as exc:
-                raise self._unavailable(exc) from exc
-        if response.status >= 400:
-            data = response.data
+                if reading:
+                    scope.check()
+                # A kept connection that the server had closed meanwhile shows only now.
+                if isinstance(exc, urllib3.exceptions.ProtocolError) and not is_repeated:
+                    is_repeated = True
+                    continue
+                raise self.unreachable(exc) from exc
             response.close()
-            raise self.refusal(response.status, data)
-        return response
+            pause_s = _pause_s(response)
+            if pause_s is None or asked_again == _ASKED_AGAIN:
+                raise self.refusal(response.status, told)
+            asked_again += 1
+            scope.wait(pause_s)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Accept": "application/json", "User-Agent": "devloop", **self._settings.login.headers()}
 
     def refusal(self, code: int, data: bytes) -> Exception:
         """What an answer with this HTTP code, 400 or more, and body means."""
@@ -155,42 +147,48 @@ class Http:
                 f"the cluster of context {self._settings.context} refuses the credentials: {message}",
                 where=self.server,
                 hint="log in again, or check the user of this context in kubeconfig",
+                evidence=self._settings.login.complaints,
             )
         if code in (502, 503, 504) and status.get("reason") != "ServiceUnavailable":
             return Unavailable(
-                f"the API server of context {self._settings.context} answers {code}: {message}",
-                where=self.server,
+                f"the API server of context {self._settings.context} answers {code}: {message}", where=self.server
             )
         return ApiRefusal(code, status.get("reason") or "", message, status.get("details"))
 
-    def _unavailable(self, exc: Exception) -> Unavailable:
-        return self.unavailable(_cause(exc))
+    def unreachable(self, exc: Exception) -> Unavailable:
+        """The error for a server that could not be spoken to, by what the attempt came to."""
+        cause = _innermost(exc)
+        text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return self.unavailable(
+                f"its certificate is not accepted: {cause.verify_message}",
+                "was the cluster made anew? fetch its kubeconfig again (kind export kubeconfig)",
+            )
+        return self.unavailable(" ".join(text.split()))
 
-    def unavailable(self, why: str) -> Unavailable:
+    def unavailable(self, why: str, hint: str = "") -> Unavailable:
         """The error for a server that cannot be spoken to now."""
         return Unavailable(
             f"the API server of context {self._settings.context} does not answer: {why}",
             where=self.server,
-            hint="is the cluster running? kubectl cluster-info tells; kind get clusters lists kind's",
+            hint=hint or "is the cluster running? kubectl cluster-info tells; kind get clusters lists kind's",
         )
 
 
-def _shut(response: Any) -> None:
-    """Wakes whoever reads the response. Not by the TLS socket's own shutdown: that strips TLS first, and the reader would be handed
-    what the server encrypted.
-    """
-    sock = getattr(response.connection, "sock", None)
-    if sock is not None:
-        with contextlib.suppress(OSError, ValueError):
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+def _pause_s(response: Any) -> float | None:
+    """How long the server wants us to wait before asking again: it is busy, or not ready for this kind yet."""
+    after = response.headers.get("Retry-After", "")
+    if not after.isdecimal() or not (response.status == 429 or response.status >= 500):
+        return None
+    return min(float(after), _LONGEST_PAUSE_S)
 
 
-def _cause(exc: BaseException) -> str:
-    """The innermost reason, which is the one that says something ("Connection refused")."""
-    while isinstance(getattr(exc, "reason", None), BaseException) or exc.__cause__ is not None:
-        exc = exc.reason if isinstance(getattr(exc, "reason", None), BaseException) else exc.__cause__  # type: ignore[attr-defined, assignment]
-    text = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-    return " ".join(text.split())
+def _innermost(exc: BaseException) -> BaseException:
+    """The reason behind the reasons, which is the one that says something ("Connection refused")."""
+    for inner in (getattr(exc, "reason", None), exc.__cause__, *exc.args[:1]):
+        if isinstance(inner, BaseException):
+            return _innermost(inner)
+    return exc
 
 
 def _warnings(headers: list[str]) -> list[str]:

@@ -8,12 +8,13 @@ data and 1 for errors, and the first frame of each channel is the port as two by
 from __future__ import annotations
 
 import contextlib
-import ssl
 import threading
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from devloop.effects.duplex import Duplex
-from devloop.effects.kube_http import CONNECT_S, Http
+from devloop.effects.kube_http import Http
+from devloop.effects.kube_pool import CONNECT_S, SOCKET_OPTIONS, shut
 from devloop.effects.kubeconfig import Settings
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal
@@ -23,34 +24,37 @@ DATA, ERROR = b"\0", b"\1"
 
 
 def open_port(scope: Scope, settings: Settings, http: Http, path: str, port: int) -> WebSocketPort:
-    """Connects. Blocks for about 20 ms, 5 s at most. Raises: ConnectionError when the pod or its port is not there; Unavailable."""
+    """Connects. Blocks for about 20 ms, 5 s at most; cancelling ends that.
+
+    Raises: ConnectionError when the pod or its port is not there; Unavailable; UsageError for refused credentials; Cancelled.
+    """
     import websocket
 
     scope.check()
-    configuration = settings.configuration
-    url = "ws" + (http.server + path).removeprefix("http") + f"?ports={port}"
-    options: dict[str, Any] = {"context": _tls(configuration)} if url.startswith("wss:") else {}
-    if configuration.tls_server_name:
-        options["server_hostname"] = configuration.tls_server_name
+    options: dict[str, Any] = {"context": settings.tls} if settings.tls else {}
+    if settings.tls_name:
+        options["server_hostname"] = settings.tls_name
+    connection: Any = websocket.WebSocket(
+        sslopt=options, sockopt=SOCKET_OPTIONS, enable_multithread=True, skip_utf8_validation=True
+    )
     try:
-        connection = websocket.create_connection(
-            url,
-            timeout=CONNECT_S,
-            sslopt=options,
-            header=[f"{name}: {value}" for name, value in http.headers().items() if name.lower() == "authorization"],
-            subprotocols=["v4.channel.k8s.io"],
-            skip_utf8_validation=True,
-            enable_multithread=True,
-            sockopt=configuration.socket_options,
-            **_proxy(configuration),
-        )
+        with scope.on_cancel(lambda: shut(connection.sock)):
+            connection.connect(
+                "ws" + (settings.server + path).removeprefix("http") + f"?ports={port}",
+                timeout=CONNECT_S,
+                header=[f"{name}: {value}" for name, value in settings.login.headers().items()],
+                subprotocols=["v4.channel.k8s.io"],
+                redirect_limit=0,
+                **_proxy(settings.proxy),
+            )
     except websocket.WebSocketBadStatusException as exc:
         refusal = http.refusal(exc.status_code, exc.resp_body or b"")
         if isinstance(refusal, ApiRefusal):
             raise ConnectionError(f"the API server refused the connection to port {port}: {refusal}") from exc
         raise refusal from exc
     except (websocket.WebSocketException, OSError) as exc:
-        raise http.unavailable(str(exc)) from exc
+        scope.check()
+        raise http.unreachable(exc) from exc
     return WebSocketPort(connection)
 
 
@@ -128,30 +132,13 @@ def _as_connection_error() -> Any:
         raise ConnectionError(f"the connection to the pod broke: {exc}") from exc
 
 
-def _tls(configuration: Any) -> ssl.SSLContext:
-    data = configuration.ca_cert_data
-    context = ssl.create_default_context(
-        cafile=configuration.ssl_ca_cert, cadata=data.decode("ascii") if isinstance(data, bytes) else data
-    )
-    if not configuration.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if configuration.assert_hostname is False:
-        context.check_hostname = False
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    return context
-
-
-def _proxy(configuration: Any) -> dict[str, Any]:
-    if not configuration.proxy:
-        return {"http_no_proxy": ["*"]}
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(configuration.proxy)
+def _proxy(url: str | None) -> dict[str, Any]:
+    if not url:
+        return {"http_no_proxy": ["*"]}  # else it looks at the environment itself
+    parts = urlsplit(url)
     return {
-        "proxy_type": parts.scheme.replace("https", "http"),
+        "proxy_type": "http",
         "http_proxy_host": parts.hostname,
-        "http_proxy_port": parts.port,
-        "http_proxy_auth": (parts.username, parts.password) if parts.username else None,
+        "http_proxy_port": parts.port or 80,
+        "http_proxy_auth": (unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
     }

@@ -11,8 +11,8 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from devloop.effects.kube_http import Http
-from devloop.errors import Unavailable
+from devloop.effects.kube_http import LIST_S, Http
+from devloop.errors import Unavailable, UsageError
 from devloop.products import Object
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, WatchEvent
@@ -21,16 +21,17 @@ SERVER_S = 300
 SILENCE_S = 90.0  # bookmarks come about once a minute; longer silence means that nobody is there
 BACKOFF_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 5.0  # a connection that lasted is no failure, however it ended
+RELISTED_AFTER = 3  # refusals in a row: the version may be of another life of this server
 GONE = 410
 
 
-def list_all(http: Http, path: str, query: Mapping[str, str]) -> tuple[list[Object], str]:
+def list_all(scope: Scope, http: Http, path: str, query: Mapping[str, str]) -> tuple[list[Object], str]:
     """All objects, page by page, and the version that the list stands for. Raises: as Http.json."""
     items: list[Object] = []
     page = {**query, "limit": "500"}
     while True:
         try:
-            answer = http.json("GET", path, page)
+            answer = http.json(scope, "GET", path, page, read_s=LIST_S)
         except ApiRefusal as exc:
             if exc.code != GONE or "limit" not in page:
                 raise
@@ -51,35 +52,40 @@ def watch(
     their items.
     """
     known: dict[str, Object] = {}
-    version = ""
-    failures = 0
-    path = ""
+    path = version = ""
+    failures = refusals = 0
+    is_begun = False
     while True:
         scope.check()
         began = time.monotonic()
         try:
             path = path or locate()
             if not version:
-                items, version = list_all(http, path, query)
+                items, version = list_all(scope, http, path, query)
                 yield from _synced(known, [{**identity, **each} for each in items])
+                is_begun = True
             for event in _follow(scope, http, path, {**query, "resourceVersion": version}):
                 obj = event["object"]
                 if event["type"] == "ERROR":
-                    version = "" if obj.get("code") == GONE else version
-                    break
-                failures = 0
+                    raise ApiRefusal(obj.get("code") or 500, obj.get("reason") or "", obj.get("message") or "")
+                failures = refusals = 0
                 version = obj["metadata"]["resourceVersion"]
                 if event["type"] == "BOOKMARK":
                     continue
                 if event["type"] == "DELETED":
-                    known.pop(obj["metadata"]["uid"], None)
+                    known.pop(_identity(obj), None)
                 else:
-                    known[obj["metadata"]["uid"]] = obj
+                    known[_identity(obj)] = obj
                 yield WatchEvent(event["type"], obj)
         except ApiRefusal as exc:
-            if exc.code not in (GONE, 429) and exc.code < 500:
+            # What is refused from the start is refused for ever. Later it is a server that is not itself yet.
+            if not is_begun and exc.code not in (GONE, 429) and exc.code < 500:
                 raise
-            version = "" if exc.code == GONE else version
+            refusals += 1
+            version = "" if exc.code == GONE or refusals >= RELISTED_AFTER else version
+        except UsageError:
+            if not is_begun:
+                raise
         except Unavailable:
             pass  # it may be back at the next try
         # Also after an end without an error: a server or proxy that ends every watch at once must not be asked without a pause.
@@ -89,7 +95,7 @@ def watch(
 
 def _synced(known: dict[str, Object], items: list[Object]) -> Iterator[WatchEvent]:
     """The difference between what was known and a fresh list."""
-    fresh = {each["metadata"]["uid"]: each for each in items}
+    fresh = {_identity(each): each for each in items}
     for uid in [uid for uid in known if uid not in fresh]:
         yield WatchEvent("DELETED", known.pop(uid))
     for uid, obj in fresh.items():
@@ -98,6 +104,12 @@ def _synced(known: dict[str, Object], items: list[Object]) -> Iterator[WatchEven
             known[uid] = obj
             yield WatchEvent("ADDED" if before is None else "MODIFIED", obj)
     yield WatchEvent("SYNCED", {})
+
+
+def _identity(obj: Object) -> str:
+    """Objects that an aggregated API makes up on the spot have no uid."""
+    metadata = obj["metadata"]
+    return metadata.get("uid") or f"{metadata.get('namespace', '')}/{metadata['name']}"
 
 
 def _follow(scope: Scope, http: Http, path: str, query: Mapping[str, str]) -> Iterator[Object]:

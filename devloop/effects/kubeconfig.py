@@ -1,36 +1,38 @@
-"""Which API server, as whom: kubeconfig, credential plug-ins and proxies, read by the `kubernetes` package.
+"""Which API server, as whom: kubeconfig, credential plug-ins and certificates, read by the `kubernetes` package.
 
-Comes in: a context's name. Goes out: `Settings` with the package's own Configuration. It asks no server anything.
+Comes in: a context's name. Goes out: `Settings`, all that is needed to speak to that server. It asks no server anything.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
-import socket
+import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from devloop.effects import kube_login, proxies
 from devloop.errors import UsageError
 
-# A peer that vanished (sleep, VPN, a killed machine) shows within half a minute, also on a quiet watch.
-_KEEP_ALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-_SOCKET_OPTIONS = [
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _KEEP_ALIVE if hasattr(socket, name)),
-]
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to reach one API server. `configuration` is a kubernetes.client.Configuration."""
+    """How to reach one API server. `server`: its URL without a slash at the end. `tls`: None for plain HTTP. `tls_name`: the name on
+    its certificate where that is not the URL's. `proxy`: the URL of the HTTP proxy in between.
+    """
 
-    configuration: Any
     context: str
     namespace: str
+    server: str
+    tls: ssl.SSLContext | None
+    tls_name: str | None
+    proxy: str | None
+    login: kube_login.Login
 
 
 def load(context: str | None, namespace: str | None) -> Settings:
@@ -38,75 +40,161 @@ def load(context: str | None, namespace: str | None) -> Settings:
 
     May run a credential plug-in, and blocks for it. Raises: UsageError naming the files looked at and the contexts in them.
     """
-    from kubernetes import client
-    from kubernetes import config as package
-
-    config: Any = package  # ships without types
-    configuration = client.Configuration()
-    configuration.connection_pool_maxsize = 64  # every watch and every followed log keeps one
-    configuration.socket_options = _SOCKET_OPTIONS
+    kube_config: Any = kube_login.package().kube_config
+    files = _files()
+    if not any(Path(each).expanduser().exists() for each in files):
+        if context is None and (SERVICE_ACCOUNT / "token").exists():
+            return in_cluster(SERVICE_ACCOUNT, namespace)
+        raise UsageError(
+            "there is no usable kubeconfig: no such file",
+            where=_place(files),
+            hint="start a cluster (kind create cluster), or point KUBECONFIG at its file",
+        )
     try:
-        contexts, current = _contexts(config)
-    except _unreadable(config) as exc:
-        is_there = any(Path(each).expanduser().exists() for each in _files().split(os.pathsep))
-        if context is None and not is_there and SERVICE_ACCOUNT.exists():
-            config.load_incluster_config(client_configuration=configuration)
-            mounted = (SERVICE_ACCOUNT / "namespace").read_text().strip()
-            return Settings(configuration, "in-cluster", namespace or mounted)
+        merger = kube_config.KubeConfigMerger(os.pathsep.join(files))
+        known, current = _contexts(merger)
+    except kube_login.malformed() as exc:
         raise UsageError(
             f"there is no usable kubeconfig: {_sentence(exc)}",
-            where=_files(),
-            hint="start a cluster (kind create cluster), or point KUBECONFIG at its file",
+            where=_place(files),
+            hint="mend the file, or point KUBECONFIG at another",
         ) from exc
-    names = [each["name"] for each in contexts]
-    chosen = next((each for each in contexts if each["name"] == (context or current)), None)
-    if chosen is None:
-        raise _no_context(context or current, names)
+    name = context or current
+    if name not in known:
+        raise _no_context(name, list(known), files)
     try:
-        config.load_kube_config(_files(), chosen["name"], configuration)
-        namespace = namespace or chosen["context"].get("namespace") or "default"
-    except _unreadable(config) as exc:
-        raise UsageError(f"context {chosen['name']} cannot be used: {_sentence(exc)}", where=_files()) from exc
-    return Settings(configuration, chosen["name"], namespace)
+        return _settings(kube_config, merger, name, namespace or known[name])
+    except kube_login.malformed() as exc:
+        raise _unusable(name, _sentence(exc), files) from exc
 
 
-def _contexts(config: Any) -> tuple[list[dict[str, Any]], str]:
-    """The contexts and the name of the current one, of the first file that names one, as for kubectl; "" when none does.
+def in_cluster(account: Path, namespace: str | None) -> Settings:
+    """The settings of a pod whose service account is mounted at `account`. Raises: UsageError."""
+    from kubernetes import client
 
-    Not by the package's own function, which fails without a current context even for those who ask for another.
+    configuration = client.Configuration()
+    loader = kube_login.package().incluster_config.InClusterConfigLoader(
+        str(account / "token"), str(account / "ca.crt")
+    )
+    try:
+        loader.load_and_set(configuration)
+        mounted = (account / "namespace").read_text().strip()
+        tls = _tls(configuration)
+    except kube_login.malformed() as exc:
+        raise UsageError(f"the service account cannot be used: {_sentence(exc)}", where=str(account)) from exc
+    login = kube_login.Login("in-cluster", configuration)
+    return Settings("in-cluster", namespace or mounted, configuration.host, tls, None, None, login)
+
+
+def _contexts(merger: Any) -> tuple[dict[str, str], str]:
+    """Each context's namespace, and the name of the current context, of the first file that names one, as for kubectl; "" when none
+    does.
     """
-    merged = config.kube_config.KubeConfigMerger(_files())
-    if not merged.paths:
-        raise config.ConfigException("no such file")
-    files = [merged.config_files[path] for path in merged.paths]
+    files = [merger.config_files[path] for path in merger.paths]
     current = next((each["current-context"] for each in files if each.get("current-context")), "")
-    return [each.value for each in merged.config.value["contexts"]], current
+    found = [each.value for each in merger.config.value["contexts"]]
+    return {each["name"]: (each.get("context") or {}).get("namespace") or "default" for each in found}, current
 
 
-def _no_context(context: str, names: list[str]) -> UsageError:
-    known = f"there are: {', '.join(sorted(names))}" if names else "the file has none"
-    if not context:
+def _settings(kube_config: Any, merger: Any, name: str, namespace: str) -> Settings:
+    """Raises: what the package raises for a kubeconfig of another shape."""
+    from kubernetes import client
+
+    configuration = client.Configuration()
+    loader = kube_config.KubeConfigLoader(
+        config_dict=merger.config, active_context=name, config_persister=merger.save_changes, config_base_path=None
+    )
+    context = loader.current_context["context"]
+    cluster: Mapping[str, Any] = merger.config["clusters"].get_with_name(context["cluster"])["cluster"].value
+    user = _user(merger, context)
+    server = _server(cluster)
+    complaints = kube_login.complaints_of(lambda: loader.load_and_set(configuration))
+    if "exec" in user and not configuration.api_key and not configuration.cert_file:
+        raise UsageError(
+            f"context {name} cannot be used: its credential plug-in failed: {_last(complaints)}",
+            where=_place(_files()),
+            hint=f"does {user['exec']['command']} work by itself? it may want you to log in",
+        )
+    return Settings(
+        name,
+        namespace,
+        server,
+        _tls(configuration) if server.startswith("https:") else None,
+        cluster.get("tls-server-name"),
+        proxies.proxy_of(server, cluster.get("proxy-url")),
+        kube_login.Login(name, configuration),
+    )
+
+
+def _user(merger: Any, context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What kubeconfig has about the context's user. Without this the package takes a user who is not there for nobody."""
+    if not context.get("user"):
+        return {}
+    user: Mapping[str, Any] = merger.config["users"].get_with_name(context["user"]).value
+    return user.get("user") or {}
+
+
+def _server(cluster: Mapping[str, Any]) -> str:
+    server = str(cluster.get("server") or "").rstrip("/")
+    parts = urlsplit(server)
+    if parts.scheme not in ("http", "https") or not parts.hostname or " " in server:
+        raise ValueError(f"its server is no URL: {server!r}")
+    return server
+
+
+def _tls(configuration: Any) -> ssl.SSLContext:
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if configuration.verify_ssl:
+            # Reading all the system's authorities takes 30 ms, and no cluster of one's own is known to them.
+            if configuration.ssl_ca_cert:
+                context.load_verify_locations(configuration.ssl_ca_cert)
+            else:
+                context.load_default_certs()
+        else:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    except ssl.SSLError as exc:
+        raise ValueError(f"its certificates cannot be read: {exc.reason or exc}") from exc
+    return context
+
+
+def _no_context(name: str, known: Sequence[str], files: Sequence[str]) -> UsageError:
+    listed = f"there are: {', '.join(sorted(known))}" if known else "the file has none"
+    if not name:
         return UsageError(
-            f"kubeconfig has no current context; {known}",
-            where=_files(),
+            f"kubeconfig has no current context; {listed}",
+            where=_place(files),
             hint="give --context, or kubectl config use-context",
         )
-    close = difflib.get_close_matches(context, names, n=1)
+    close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else "kubectl config get-contexts lists them"
-    return UsageError(f"there is no context {context} in kubeconfig; {known}", where=_files(), hint=hint)
+    return UsageError(f"there is no context {name} in kubeconfig; {listed}", where=_place(files), hint=hint)
 
 
-def _files() -> str:
+def _unusable(name: str, why: str, files: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"context {name} cannot be used: {why}", where=_place(files), hint="kubectl config view shows what is in there"
+    )
+
+
+def _files() -> list[str]:
     """Told to the package each time: it looks at the variable only once, when it is imported."""
-    return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    named = [each for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each]
+    return named or [str(Path.home() / ".kube" / "config")]
 
 
-def _unreadable(config: Any) -> tuple[type[Exception], ...]:
-    """What the package raises for files that are not there, not YAML, or YAML of another shape."""
-    # A kubeconfig whose lists or maps are something else shows as whatever its code trips over.
-    shapes = (AttributeError, KeyError, TypeError, ValueError)
-    return (config.ConfigException, config.kube_config.yaml.YAMLError, OSError, *shapes)
+def _place(files: Sequence[str]) -> str:
+    return os.pathsep.join(files)
+
+
+def _last(complaints: Sequence[str]) -> str:
+    return complaints[-1].removeprefix("exec: ") if complaints else "it gave neither a token nor a certificate"
 
 
 def _sentence(exc: Exception) -> str:
+    if isinstance(exc, AttributeError | KeyError | TypeError):
+        return "it does not have the shape of a kubeconfig"
     return " ".join(str(exc).split()).rstrip(".")

@@ -401,7 +401,8 @@ class TestRequests:
         script.writes = [refuse(409, "Conflict")]
         ref = ObjectRef("v1", "ConfigMap", "ns", "a")
         assert door.delete(scope, ref, uid="other") is False
-        assert json.loads(script.seen[-1].body)["preconditions"] == {"uid": "other"}
+        sent = next(each for each in script.seen if each.method == "DELETE")
+        assert json.loads(sent.body)["preconditions"] == {"uid": "other"}
         with pytest.raises(ApiRefusal):
             door.delete(scope, ref)
 
