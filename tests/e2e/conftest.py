@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.driver import Devloop
+from tests.e2e.engine import remove_images
 from tests.e2e.kube import Cluster
 
 DRIVER = pytest.StashKey[Devloop]()
@@ -43,6 +44,7 @@ def devloop(
 ) -> Iterator[Devloop]:
     """The installed command in the test's folder, on its cluster and namespace, with a cache of its own."""
     yield from _driver(tmp_path, request, context=cluster.context, namespace=namespace)
+    remove_images(f"e2e-{tmp_path.name.lower()}")
 
 
 @pytest.fixture
