@@ -24,6 +24,7 @@ class Inputs:
     watch. `matches`: whether a path that appears, changes or goes counts as an input (existence is not looked at; called
     often, so cheap and pure). `values`: everything that decides besides files: options, arguments, tool versions.
     `is_definition`: the same as `definitions` for paths that cannot be named beforehand; as cheap and pure as `matches`.
+    `skips`: whether nothing in a folder, nor below it, can count, so that it is neither listed nor watched; as cheap and pure too.
     """
 
     base: Path
@@ -33,12 +34,21 @@ class Inputs:
     definitions: frozenset[Path] = frozenset()
     values: tuple[tuple[str, str], ...] = ()
     is_definition: Callable[[Path], bool] | None = field(default=None, compare=False, repr=False)
+    skips: Callable[[Path], bool] | None = field(default=None, compare=False, repr=False)
 
     def is_defined_by(self, path: Path) -> bool:
         """Whether a change of `path`, which may be a folder above, asks for listing the inputs afresh."""
         if any(path == each or path in each.parents for each in self.definitions):
             return True
         return self.is_definition is not None and self.is_definition(path)
+
+    def leaves_out(self, folder: Path) -> bool:
+        """Whether whatever happens in the folder, or below it, is nothing to this target."""
+        return (
+            self.skips is not None
+            and self.skips(folder)
+            and not any(folder in each.parents for each in self.definitions)
+        )
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,15 @@ _MAX_STEPS = 1000  # along a path with its links resolved; more is a loop
 class Listing:
     """`files`: relative to the context, sorted. `links`: those of them that were followed; another target makes another listing.
 
-    `roots`: the fewest places that hold all that may ever count; "" is the context itself.
+    `roots`: the fewest places that hold all that may ever count; "" is the context itself. `skips`: whether a folder holds nothing
+    that ever counts.
     """
 
     files: tuple[str, ...]
     links: frozenset[str]
     roots: tuple[str, ...]
     counts: Callable[[str], bool]
+    skips: Callable[[str], bool]
 
 
 def list_context(context: Path, sources: Iterable[Source], rules: dockerignore.Rules) -> Listing:
@@ -44,10 +46,13 @@ def list_context(context: Path, sources: Iterable[Source], rules: dockerignore.R
     def counts(path: str) -> bool:
         return (path in links or picks.take(path)) and not rules.ignores(path)
 
+    def skips(folder: str) -> bool:
+        return not picks.lead_into(folder) or (rules.ignores(folder) and not rules.may_reinclude_below(folder))
+
     found = {link for link in links if counts(link)}
     for top in picks.tops:
-        found.update(_walk(disk, top, picks, rules, counts))
-    return Listing(tuple(sorted(found)), frozenset(links), _roots(picks.tops, links), counts)
+        found.update(_walk(disk, top, skips, counts))
+    return Listing(tuple(sorted(found)), frozenset(links), _roots(picks.tops, links), counts, skips)
 
 
 class _Picks:
@@ -160,9 +165,7 @@ class _Disk:
         return folders
 
 
-def _walk(
-    disk: _Disk, top: str, picks: _Picks, rules: dockerignore.Rules, counts: Callable[[str], bool]
-) -> Iterator[str]:
+def _walk(disk: _Disk, top: str, skips: Callable[[str], bool], counts: Callable[[str], bool]) -> Iterator[str]:
     if not disk.is_folder(top):
         if disk.is_file(top) and counts(top):
             yield top
@@ -170,13 +173,12 @@ def _walk(
     folders = [top]
     while folders:
         folder = folders.pop()
-        if folder and rules.ignores(folder) and not rules.may_reinclude_below(folder):
+        if folder and skips(folder):
             continue
         for entry in disk.entries(folder):
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):
-                if picks.lead_into(path):
-                    folders.append(path)
+                folders.append(path)
             elif (entry.is_symlink() or entry.is_file(follow_symlinks=False)) and counts(path):
                 yield path
 

@@ -34,6 +34,7 @@ class CustomBuilder:
             files=globs.expand(context, paths, wanted.ignore),
             roots=globs.roots(context, (".", *paths) if is_listed else paths),
             matches=globs.matcher(context, paths, wanted.ignore),
+            skips=globs.matcher(context, wanted.ignore) if wanted.ignore else None,
             values=(("builder", "custom"), ("command", spec.command)),
             # What a command lists may hang on anything in the context, so it is asked again.
             is_definition=globs.matcher(context, (".",), wanted.ignore) if is_listed else None,

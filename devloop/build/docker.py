@@ -80,6 +80,10 @@ class DockerBuilder:
             text = path.as_posix()
             return text in fixed or (text.startswith(prefix) and listing.counts(text[len(prefix) :]))
 
+        def skips(folder: Path) -> bool:
+            text = folder.as_posix()
+            return text.startswith(prefix) and listing.skips(text[len(prefix) :])
+
         roots = {*map(recipe.context.joinpath, listing.roots), *recipe.definitions}
         return Inputs(
             base=recipe.context,
@@ -87,6 +91,7 @@ class DockerBuilder:
             roots=tuple(sorted(each for each in roots if not any(other in each.parents for other in roots))),
             matches=matches,
             definitions=recipe.definitions | frozenset(map(recipe.context.joinpath, listing.links)),
+            skips=skips,
             values=(
                 ("builder", "docker"),
                 ("dockerfile", spec.dockerfile),

@@ -18,6 +18,7 @@ from devloop.cli.report import INTERRUPTED, Report, reporting
 from devloop.config.load import Loaded
 from devloop.deploy import delete as deploy_delete
 from devloop.effects.files import Watcher
+from devloop.effects.roots import everything
 from devloop.errors import ConfigError, DevloopError
 from devloop.graph import ALL_STEPS
 from devloop.loop.messages import Done, Reconfigured, Start
@@ -98,7 +99,7 @@ class Development:
     def _watch(self) -> None:
         # While the configuration is broken, what would mend it may be any file that it names.
         extra = [self._loaded.base] if self._is_config_broken else []
-        self._watcher.watch({*self._session.tracker.roots(), *self._loaded.files, *extra})
+        self._watcher.watch({**self._session.tracker.roots(), **everything([*self._loaded.files, *extra])})
 
     def _on_batch(self, paths: frozenset[Path]) -> None:
         at_s = self._report.clock()

@@ -1,9 +1,9 @@
 """Folders on Linux, watched through inotify(7) itself.
 
-Comes in: folders to watch, with or without all below them. Goes out: paths that changed, as the kernel says them, from one thread.
-watchdog is not used here because it hides two things that lose edits: folders beyond the kernel's limit stay unwatched without an
-error, and a queue that overflowed is only logged. It never watches the inside of `.git`, never follows a symlink, and never asks
-for events of reading: those of its own scan would flood the queue.
+Comes in: folders to watch, alone or with what of all below them is wanted. Goes out: paths that changed, as the kernel says them, from
+one thread. watchdog is not used here: it hides that folders beyond the kernel's limit stay unwatched and that events were lost, and
+leaves out nothing below a folder. It never watches the inside of `.git`, never follows a symlink, and never asks for events of
+reading: those of its own scan would flood the queue.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import select
 import stat
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from devloop.effects.roots import Tops, covers
 from devloop.scope import Scope
-
-PRUNED = ".git"
 
 _ATTRIB = 0x00000004
 _CLOSE_WRITE = 0x00000008
@@ -65,28 +64,41 @@ class Inotify:
         self._report = report
         self._lost = lost
         self._lock = threading.Lock()
+        self._reading = threading.Lock()  # held from a read until all of it is reported
         self._is_closed = False
-        self._tops: dict[str, bool] = {}
-        self._folders: dict[int, tuple[str, bool]] = {}  # watch descriptor → folder, with all below it or not
+        self._tops: Tops = {}
+        self._folders: dict[int, str] = {}  # by watch descriptor
         self._watches: dict[str, int] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._scope = scope
         scope.spawn("watch-inotify", self._run)
 
-    def set(self, tops: Mapping[str, bool]) -> None:
-        """Watches exactly these folders (True: with all below); returns once every one is registered. Blocks for the walk.
+    def set(self, tops: Tops) -> None:
+        """Watches exactly these folders; returns once every one is registered. Blocks for a walk below those that are new or other.
 
         Raises: OSError ENOSPC when the kernel's limit is reached (`fs.inotify.max_user_watches`).
         """
         with self._lock:
             if self._is_closed:
                 return
-            is_less = any(tops.get(path) is not deep for path, deep in self._tops.items())
-            self._tops = dict(tops)
-            if is_less:
+            before, self._tops = self._tops, dict(tops)
+            if any(path not in tops or tops[path] != below for path, below in before.items()):
                 self._drop_uncovered()
-            for path, deep in tops.items():
-                self._add_tree(path, deep, [])
+            for path, below in tops.items():
+                is_same = path in before and before[path] == below
+                self._add_tree(path, below.wants if below else None, [], is_rescan=not is_same)
+
+    def drain(self) -> bool:
+        """See files.Native: reads the kernel's queue to its end. Blocks for that, and while another thread reads."""
+        while True:
+            with self._reading:
+                if self._is_closed:
+                    return False
+                try:
+                    data = os.read(self._fd, _READ_BYTES)
+                except BlockingIOError:
+                    return True
+                self._handle(data)
 
     def close(self) -> None:
         """Ends the thread and frees the instance; does not wait for it."""
@@ -101,14 +113,22 @@ class Inotify:
         try:
             with self._scope.on_cancel(self.close):
                 while not any(fd == self._wake_read for fd, _ in poll.poll()):
-                    self._handle(os.read(self._fd, _READ_BYTES))
+                    self._read()
         except OSError as exc:
             self._lost(exc)
         finally:
-            with self._lock:
+            with self._reading, self._lock:
                 self._is_closed = True
                 for fd in (self._fd, self._wake_read, self._wake_write):
                     os.close(fd)
+
+    def _read(self) -> None:
+        with self._reading:
+            try:
+                data = os.read(self._fd, _READ_BYTES)
+            except BlockingIOError:
+                return  # drained meanwhile
+            self._handle(data)
 
     def _handle(self, data: bytes) -> None:
         touched: list[tuple[str, bool]] = []
@@ -124,16 +144,16 @@ class Inotify:
                 else:
                     self._event(watch, mask, os.fsdecode(data[start:offset].rstrip(b"\0")), touched)
             if has_lost:
-                for path, deep in self._tops.items():
-                    self._add_tree(path, deep, [], is_rescan=True)
+                for path, below in self._tops.items():
+                    self._add_tree(path, below.wants if below else None, [], is_rescan=True)
         for path, is_doubtful in touched:
             self._report(path, is_doubtful)
         if has_lost:
             self._lost(None)
 
     def _event(self, watch: int, mask: int, name: str, touched: list[tuple[str, bool]]) -> None:
-        folder, deep = self._folders.get(watch, ("", False))
-        if not folder:
+        folder = self._folders.get(watch)
+        if folder is None:
             return
         if not name:
             self._event_of_itself(watch, mask, folder, touched)
@@ -143,8 +163,8 @@ class Inotify:
             touched.append((path, _is_doubtful(path, mask)))
         elif mask & (_CREATE | _MOVED_TO):
             touched.append((path, False))
-            if deep and name != PRUNED:
-                self._add_tree(path, True, touched)
+            if self._wants(path):
+                self._add_tree(path, self._wants, touched)
         elif mask & (_DELETE | _MOVED_FROM):
             touched.append((path, True))
             if mask & _MOVED_FROM:
@@ -158,27 +178,40 @@ class Inotify:
         elif mask & _IGNORED:
             self._forget(watch)
 
-    def _add_tree(self, top: str, deep: bool, found: list[tuple[str, bool]], *, is_rescan: bool = False) -> None:
-        """Registers a folder, and then lists it: what was in it before the watch is put to `found`, what comes later are events."""
+    def _wants(self, folder: str) -> bool:
+        return covers(self._tops, folder)
+
+    def _add_tree(
+        self,
+        top: str,
+        wants: Callable[[str], bool] | None,
+        found: list[tuple[str, bool]],
+        *,
+        is_rescan: bool = False,
+    ) -> None:
+        """Registers a folder, and then lists it: what was in it before the watch is put to `found`, what comes later are events.
+
+        `wants`: which folders below are to be registered, too; None for none.
+        """
         stack = [top]
         while stack:
             folder = stack.pop()
-            if not self._add(folder, deep) and not is_rescan:
+            if not self._add(folder) and not is_rescan:
                 continue
-            if not deep:
+            if wants is None:
                 return
             try:
                 with os.scandir(folder) as entries:
                     for entry in entries:
                         is_folder = entry.is_dir(follow_symlinks=False)
                         found.append((entry.path, not is_folder))
-                        if is_folder and entry.name != PRUNED:
+                        if is_folder and wants(entry.path):
                             stack.append(entry.path)
             except OSError as exc:
                 if exc.errno not in _NOT_WATCHABLE:
                     raise
 
-    def _add(self, folder: str, deep: bool) -> bool:
+    def _add(self, folder: str) -> bool:
         """Registers one folder; False when it was, or cannot be."""
         try:
             watch = self._call("inotify_add_watch", self._fd, os.fsencode(folder), _MASK)
@@ -186,21 +219,19 @@ class Inotify:
             if exc.errno in _NOT_WATCHABLE:
                 return False
             raise
-        if self._folders.get(watch) == (folder, deep):
+        if self._folders.get(watch) == folder:
             return False
         self._forget(watch)
         before = self._watches.get(folder)
         if before is not None:
             self._remove(before)
-        self._folders[watch] = (folder, deep)
+        self._folders[watch] = folder
         self._watches[folder] = watch
         return True
 
     def _drop_uncovered(self) -> None:
         for folder, watch in list(self._watches.items()):
-            if folder in self._tops:
-                self._folders[watch] = (folder, self._folders[watch][1] and self._tops[folder])
-            elif not covers(self._tops, folder):
+            if folder not in self._tops and not covers(self._tops, folder):
                 self._remove(watch)
 
     def _drop_tree(self, top: str) -> None:
@@ -217,8 +248,8 @@ class Inotify:
                 raise
 
     def _forget(self, watch: int) -> None:
-        folder, _ = self._folders.pop(watch, ("", False))
-        if self._watches.get(folder) == watch:
+        folder = self._folders.pop(watch, None)
+        if folder is not None and self._watches.get(folder) == watch:
             del self._watches[folder]
 
     def _call(self, function: str, *arguments: int | bytes) -> int:
@@ -227,18 +258,6 @@ class Inotify:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), function)
         return result
-
-
-def covers(tops: Mapping[str, bool], path: str) -> bool:
-    """Whether one of the folders that are watched with all below them has `path` below it, outside `.git`."""
-    below, folder = path, os.path.dirname(path)
-    while folder != below:
-        if os.path.basename(below) == PRUNED:
-            return False
-        if tops.get(folder):
-            return True
-        below, folder = folder, os.path.dirname(folder)
-    return False
 
 
 def _is_doubtful(path: str, mask: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,11 @@ class _Tracked:
         definitions = self.inputs.inputs.definitions if self.inputs else ()
         return frozenset((*known, *definitions, *([self.listing.root] if self.problem or not known else [])))
 
+    @property
+    def known(self) -> Inputs | None:
+        """None while it is not known what the target reads: anything below its roots may count then."""
+        return self.inputs.inputs if self.inputs is not None and self.problem is None else None
+
 
 class Tracker:
     """The inputs of all targets. Safe from many threads; blocks while it reads or lists."""
@@ -54,6 +59,7 @@ class Tracker:
         self._base = base
         self._lock = threading.RLock()
         self._tracked: dict[str, _Tracked] = {}
+        self._skips: dict[Path, _LeftOut] = {}
 
     def track(self, scope: Scope, listings: Mapping[str, Listing]) -> None:
         """Lists the inputs of these targets and forgets all others. Raises: Cancelled."""
@@ -67,10 +73,20 @@ class Tracker:
         with self._lock:
             return {target: tracked.digest for target, tracked in self._tracked.items()}
 
-    def roots(self) -> frozenset[Path]:
-        """All that has to be watched."""
+    def roots(self) -> dict[Path, Callable[[Path], bool]]:
+        """All that has to be watched; for each root, whether a folder below it can be left out.
+
+        The same object as before answers for a root whose readers were not listed again since.
+        """
         with self._lock:
-            return frozenset(root for tracked in self._tracked.values() for root in tracked.roots)
+            readers: dict[Path, list[Inputs | None]] = {}
+            for tracked in self._tracked.values():
+                for root in tracked.roots:
+                    readers.setdefault(root, []).append(tracked.known)
+            before = self._skips
+            self._skips = {root: _LeftOut(tuple(each)) for root, each in readers.items()}
+            self._skips |= {root: each for root, each in before.items() if each.is_same(self._skips.get(root))}
+            return dict(self._skips)
 
     def problem(self, target: str) -> DevloopError | None:
         """Why the target's inputs cannot be told, if so: the step that needs them fails with it."""
@@ -140,3 +156,20 @@ class Tracker:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else path.as_posix()
+
+
+class _LeftOut:
+    """Whether no reader of a root has anything to expect of a folder."""
+
+    def __init__(self, readers: Sequence[Inputs | None]) -> None:
+        self._readers = readers
+
+    def __call__(self, folder: Path) -> bool:
+        return all(each is not None and each.leaves_out(folder) for each in self._readers)
+
+    def is_same(self, other: _LeftOut | None) -> bool:
+        return (
+            other is not None
+            and len(self._readers) == len(other._readers)
+            and all(mine is theirs for mine, theirs in zip(self._readers, other._readers, strict=True))
+        )

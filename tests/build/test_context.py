@@ -191,3 +191,27 @@ def test_listed_is_exactly_what_exists_and_counts(grown: Path, sources: list[str
     found = listed(grown, *sources, ignore="\n".join(ignored))
     existing = {path.relative_to(grown).as_posix() for path in grown.rglob("*") if path.is_file()}
     assert set(found.files) == {path for path in existing if found.counts(path)}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(["", "src", "src/lib", "s*", "docs/a", "*.py", "src/*/util.py", "docs/[ab]/b"]), min_size=1, max_size=3),
+    st.lists(
+        st.sampled_from(["src", "docs", "**/lib", "*", "!src/lib", "!**/*.py", "docs/a/**", "!docs/a/b", "s*/l*", "!src/*/u*"]), max_size=4
+    ),
+)  # fmt: skip
+def test_a_folder_that_is_left_out_holds_nothing_that_counts(sources: list[str], ignore: list[str]) -> None:
+    listing = list_context(
+        Path("/nonexistent"), [Source(each, 1) for each in sources], dockerignore.parse("\n".join(ignore))
+    )
+    for name in FILES:
+        if listing.counts(name):
+            assert not any(listing.skips(folder.as_posix()) for folder in Path(name).parents if folder.name)
+
+
+def test_folders_that_nothing_reaches_are_left_out(tree: Path) -> None:
+    listing = listed(tree, "src", ignore="src/lib\n")
+    assert listing.skips("docs")
+    assert listing.skips("src/lib")
+    assert not listing.skips("src")
+    assert not listed(tree, "src", ignore="src/lib\n!src/lib/util.py\n").skips("src/lib")

@@ -15,6 +15,7 @@ import pytest
 
 from devloop.effects import files
 from devloop.effects.inotify import Inotify
+from devloop.effects.roots import everything, nothing
 from devloop.scope import Cancelled, Scope
 
 PATIENCE_S = 20.0
@@ -52,7 +53,7 @@ class Watched:
         self.watcher = files.Watcher(scope, self.batches.add)
 
     def roots(self, *roots: Path) -> None:
-        self.watcher.watch(roots)
+        self.watcher.watch(everything(roots))
 
     def settle(self) -> set[Path]:
         """Everything that came, up to an edit made now."""
@@ -401,22 +402,143 @@ def test_a_deletion_waits_for_the_rest_of_the_save(watched: Watched) -> None:
     assert watched.batches.until(path) == [frozenset({path})]
 
 
+def test_folders_that_are_left_out_get_no_watch(watched: Watched) -> None:
+    for name in ("src/deep", "node_modules/a/b", "node_modules/c"):
+        (watched.folder / name).mkdir(parents=True)
+    modules = watched.folder / "node_modules"
+    watched.watcher.watch({watched.folder: lambda folder: folder == modules})
+    assert natively_watched(watched) == {watched.folder, watched.folder / "src", watched.folder / "src/deep"}
+    (modules / "c" / "x.js").write_text("x")
+    (watched.folder / "src/deep/app.py").write_text("x")
+    assert watched.settle() >= {watched.folder / "src/deep/app.py"}
+    (modules / "d").mkdir()
+    assert modules / "d" not in natively_watched(watched)
+    watched.watcher.watch({watched.folder: nothing})
+    assert modules / "a/b" in natively_watched(watched)
+    (modules / "c" / "x.js").write_text("y")
+    watched.batches.until(modules / "c" / "x.js")
+
+
+def test_what_one_root_leaves_out_another_may_want(watched: Watched) -> None:
+    inner = watched.folder / "a/b"
+    (inner / "c").mkdir(parents=True)
+    watched.watcher.watch({watched.folder: lambda folder: folder.name == "a", inner: nothing})
+    assert natively_watched(watched) == {watched.folder, inner, inner / "c"}
+    (inner / "c" / "app.py").write_text("x")
+    watched.batches.until(inner / "c" / "app.py")
+
+
+def natively_watched(watched: Watched) -> set[Path]:
+    with watched.watcher._lock:
+        native = watched.watcher._native
+    assert isinstance(native, Inotify)
+    with native._lock:
+        return set(map(Path, native._watches))
+
+
+def test_being_caught_up_means_that_nothing_is_left_to_tell(watched: Watched) -> None:
+    for number in range(100):
+        made = [watched.folder / f"d{number}" / f"{index}.py" for index in range(number % 7 + 1)]
+        made[0].parent.mkdir()
+        for path in made:
+            path.write_text("x")
+        assert watched.watcher.caught_up(Scope())
+        told = {path for batch in watched.batches.all for path in batch}
+        assert all(path in told or path.parent in told for path in made)
+        made[0].unlink()
+        assert watched.watcher.caught_up(Scope())
+        assert watched.batches.all[-1] == frozenset({made[0]})
+
+
+def test_nobody_waits_for_a_watcher_that_ended(tmp_path: Path) -> None:
+    with Scope() as scope:
+        watcher = files.Watcher(scope, lambda _: None)
+        watcher.watch({tmp_path: nothing})
+        scope.cancel()
+    assert not watcher.caught_up(Scope())
+
+
+def test_while_git_holds_its_index_everything_waits_for_the_end(watched: Watched) -> None:
+    lock = watched.folder / ".git/index.lock"
+    lock.parent.mkdir()
+    watched.settle()
+    lock.write_text("")
+    for number in range(50):
+        (watched.folder / f"{number}.py").write_text("x")
+    threading.Timer(0.5, lock.unlink).start()
+    made = {watched.folder / f"{number}.py" for number in range(50)}
+    assert [batch & made for batch in watched.batches.until(*made) if batch & made] == [made]
+
+
+def test_a_lock_that_was_left_behind_holds_nothing_up_for_ever(watched: Watched) -> None:
+    (watched.folder / ".git").mkdir()
+    (watched.folder / ".git/index.lock").write_text("")
+    for number in range(2):
+        path = watched.folder / f"{number}.py"
+        path.write_text("x")
+        watched.batches.until(path)
+
+
+def test_manual_hands_over_nothing_before_it_is_asked(tmp_path: Path) -> None:
+    batches, held = Batches(), Batches()
+    with Scope() as scope:
+        watcher = files.Watcher(scope, batches.add, mode="manual", on_held=held.add)
+        watcher.watch({tmp_path: nothing})
+        for name in ("a.py", "b.py"):
+            (tmp_path / name).write_text("x")
+            held.until(tmp_path / name)
+        assert batches.all == []
+        watcher.look()
+        assert batches.until(tmp_path / "a.py", tmp_path / "b.py") == [
+            frozenset({tmp_path / "a.py", tmp_path / "b.py"})
+        ]
+        scope.cancel()
+
+
+def test_polling_finds_every_kind_of_change(tmp_path: Path) -> None:
+    batches = Batches()
+    (tmp_path / "skipped").mkdir()
+    (tmp_path / "old" / "deep").mkdir(parents=True)
+    path = tmp_path / "old" / "deep" / "app.py"
+    path.write_text("1")
+    with Scope() as scope:
+        watcher = files.Watcher(scope, batches.add, mode="poll")
+        watcher.watch({tmp_path: lambda folder: folder.name == "skipped"})
+        assert not watcher.caught_up(Scope())
+        path.write_text("22")
+        batches.until(path)
+        path.write_text("333")
+        batches.until(path)
+        (tmp_path / "new" / "deep").mkdir(parents=True)
+        batches.until(tmp_path / "new")
+        (tmp_path / "new" / "deep" / "app.py").write_text("x")
+        batches.until(tmp_path / "new" / "deep" / "app.py")
+        path.unlink()
+        batches.until(path)
+        (tmp_path / "skipped" / "app.py").write_text("x")
+        shutil.rmtree(tmp_path / "old")
+        came = batches.until(tmp_path / "old")
+        assert tmp_path / "skipped" / "app.py" not in {each for batch in came for each in batch}
+        scope.cancel()
+
+
 def test_leaving_the_scope_ends_every_thread(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     with Scope() as scope:
         watcher = files.Watcher(scope, lambda _: None)
-        watcher.watch([tmp_path])
+        watcher.watch({tmp_path: nothing})
         assert set(threading.enumerate()) > before
         scope.cancel()
     assert set(threading.enumerate()) == before
     with pytest.raises(Cancelled):
-        watcher.watch([tmp_path])
+        watcher.watch({tmp_path: nothing})
 
 
 FALLBACK = """
     import sys, threading
     from pathlib import Path
     from devloop.effects import files
+    from devloop.effects.roots import everything
     from devloop.scope import Scope
 
     folder, seen, came, notices = Path(sys.argv[1]), set(), threading.Condition(), []
@@ -433,7 +555,7 @@ FALLBACK = """
 
     with Scope() as scope:
         watcher = files.Watcher(scope, on_batch, lambda text, hint: notices.append((text, hint)))
-        watcher.watch([folder])
+        watcher.watch(everything([folder]))
         print("at first:", notices)
         for i in range(12):
             (folder / f"new{i}" / "deep").mkdir(parents=True)
@@ -441,7 +563,7 @@ FALLBACK = """
         (folder / "new11" / "deep" / "app.py").write_text("x")
         until(folder / "new11" / "deep" / "app.py")
         (folder / "later").mkdir()
-        watcher.watch([folder, folder.parent / "missing"])
+        watcher.watch(everything([folder, folder.parent / "missing"]))
         (folder / "new11" / "deep" / "app.py").write_text("longer")
         until(folder / "new11" / "deep" / "app.py")
         (folder.parent / "missing").mkdir()
@@ -455,8 +577,8 @@ FALLBACK = """
 @pytest.mark.parametrize(
     ("limit", "value", "first", "sysctl"),
     [
-        ("max_inotify_instances", 0, "every 1 s", "max_user_instances"),
-        ("max_inotify_watches", 1, "every 1 s", "max_user_watches"),
+        ("max_inotify_instances", 0, "every 2 s", "max_user_instances"),
+        ("max_inotify_watches", 1, "every 2 s", "max_user_watches"),
         ("max_inotify_watches", 8, "[]", "max_user_watches"),
     ],
     ids=["no instance", "no watches at start", "no watches later"],
@@ -477,5 +599,5 @@ def test_polling_takes_over_where_the_kernel_gives_no_more_watches(
     assert done.returncode == 0, done.stderr
     at_first, at_last = done.stdout.splitlines()
     assert first in at_first
-    assert at_last.count("every 1 s") == 1
+    assert at_last.count("every 2 s") == 1
     assert f"fs.inotify.{sysctl}" in at_last

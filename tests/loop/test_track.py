@@ -95,6 +95,34 @@ def test_confirming_finds_what_was_never_reported(tracker: Tracker, tmp_path: Pa
     assert changed.inputs == {"image/api": tracker.digests()["image/api"]}
 
 
+def test_a_folder_is_left_out_when_every_reader_of_the_root_leaves_it_out(tmp_path: Path) -> None:
+    def reader(*skipped: str, definition: str = "Definition") -> Listing:
+        def run(scope: Scope) -> Inputs:
+            wanted = frozenset({tmp_path / definition})
+            return Inputs(
+                tmp_path, (), (tmp_path,), lambda _: True, wanted, skips=lambda folder: folder.name in skipped
+            )
+
+        return Listing(run, tmp_path)
+
+    tracker = Tracker(FileDigests(), tmp_path)
+    tracker.track(Scope(), {"image/a": reader("x", "y"), "image/b": reader("y", "z", definition="z/Definition")})
+    leaves_out = tracker.roots()[tmp_path]
+    assert [name for name in "wxyz" if leaves_out(tmp_path / name)] == ["y"]
+    assert tracker.roots()[tmp_path] is leaves_out
+    tracker.changed(Scope(), [tmp_path / "Definition"])
+    assert tracker.roots()[tmp_path] is not leaves_out
+
+
+def test_a_definition_is_watched_wherever_it_is(tmp_path: Path) -> None:
+    inputs = Inputs(
+        tmp_path, (), (tmp_path,), lambda _: False, frozenset({tmp_path / "ci/docker/Dockerfile"}), skips=lambda _: True
+    )
+    assert not inputs.leaves_out(tmp_path / "ci")
+    assert not inputs.leaves_out(tmp_path / "ci/docker")
+    assert inputs.leaves_out(tmp_path / "ci/other")
+
+
 def test_other_values_make_another_digest(tmp_path: Path) -> None:
     (tmp_path / "Definition").write_text("")
     tracker = Tracker(FileDigests(), tmp_path)
