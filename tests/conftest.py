@@ -20,6 +20,7 @@ from tests.e2e.kube import Cluster, Kubectl, NoCluster, create_namespace, delete
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MARKED_BY = {"engine": "docker", "cluster": "cluster"}
+BUSYBOX = "busybox:1.37"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,6 +65,17 @@ def cluster() -> Iterator[Cluster]:
             patch.setenv(variable, value)
         delete_stale_namespaces(found.context)
         yield found
+
+
+@pytest.fixture(scope="session")
+def busybox(cluster: Cluster) -> str:
+    """The image, loaded to the node when it is a kind cluster; a test whose pods run it as it is must ask for it."""
+    if cluster.kind_name:
+        argv = ["kind", "load", "docker-image", BUSYBOX, "--name", cluster.kind_name]
+        loaded = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if loaded.returncode:
+            return _unavailable(f"{BUSYBOX} cannot be loaded to the node: {loaded.stderr.strip()[-300:]}")
+    return BUSYBOX
 
 
 @pytest.fixture

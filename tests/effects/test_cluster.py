@@ -505,7 +505,7 @@ POD: Object = {
 
 
 @pytest.fixture
-def pod(cluster: Any, namespace: str, scope: Scope) -> Cluster:
+def pod(cluster: Any, busybox: str, namespace: str, scope: Scope) -> Cluster:
     """A door to the real cluster, with a pod `box` that runs in its namespace."""
     found = cluster_door.connect(cluster.context, namespace)
     found.apply(scope, POD)

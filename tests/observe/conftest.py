@@ -1,8 +1,7 @@
-"""What tests of observation on the real cluster share: the door, the session's mirrors, busybox on the node."""
+"""What tests of observation on the real cluster share: the door, the session's mirrors."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -12,20 +11,8 @@ from devloop import stages
 from devloop.observe.pods import PodStore
 from devloop.products import Applied, AppliedObject, Object, ObjectRef
 from devloop.scope import Scope
+from tests.conftest import BUSYBOX
 from tests.e2e.kube import Cluster
-
-IMAGE = "busybox:1.37"
-
-
-@pytest.fixture(scope="session")
-def busybox(cluster: Cluster) -> str:
-    """The image, loaded to the node when it is a kind cluster."""
-    if cluster.kind_name:
-        argv = ["kind", "load", "docker-image", IMAGE, "--name", cluster.kind_name]
-        loaded = subprocess.run(argv, capture_output=True, text=True, check=False)
-        if loaded.returncode:
-            pytest.skip(f"{IMAGE} cannot be loaded to the node: {loaded.stderr.strip()[-300:]}")
-    return IMAGE
 
 
 @pytest.fixture
@@ -67,7 +54,7 @@ def apply(session: Scope, door: stages.Cluster, namespace: str) -> Callable[...,
 
 
 def workload(
-    script: str, *, kind: str = "Deployment", name: str = "api", replicas: int = 1, image: str = IMAGE, **more: Any
+    script: str, *, kind: str = "Deployment", name: str = "api", replicas: int = 1, image: str = BUSYBOX, **more: Any
 ) -> Object:
     """A workload whose one container `main` runs a shell script; `more` goes into the container, `pod` of it into the pod's spec."""
     labels = {"app": name}
