@@ -59,6 +59,10 @@ class Update(Event):
     targets: tuple[str, ...] = _doc("The targets that it changes.", default=())
     duration_s: float | None = _doc("From the first save to its end.", default=None)
     phases: Mapping[str, float] = _doc("Seconds spent in each phase; they sum to `duration_s`.", default_factory=dict)
+    fresh: bool | None = _doc(
+        "With `ready`: whether the disk was looked at once more, and all that runs is made from what is on it.",
+        default=None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,18 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unchanged(Event):
+    """Files were saved, and nothing follows from it."""
+
+    kind: ClassVar[str] = "unchanged"
+    files: tuple[str, ...] = _doc("The first of them.")
+    count: int = _doc("How many there were.")
+    why: Literal["same content", "not an input"] = _doc(
+        "`same content`: what targets read is as it was; `not an input`: no target reads them."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -125,8 +141,8 @@ class Session(Event):
     images: Mapping[str, str] = _doc("Artifact name → the ref that was built, when it ended.", default_factory=dict)
 
 
-AnyEvent = Step | Update | Log | Forward | Error | Notice | Session
-EVENT_TYPES: tuple[type[Event], ...] = (Step, Update, Log, Forward, Error, Notice, Session)
+AnyEvent = Step | Update | Log | Forward | Error | Notice | Unchanged | Session
+EVENT_TYPES: tuple[type[Event], ...] = (Step, Update, Log, Forward, Error, Notice, Unchanged, Session)
 Emit = Callable[[AnyEvent], None]
 
 

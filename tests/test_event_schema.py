@@ -31,7 +31,13 @@ FULL: list[events.AnyEvent] = [
         evidence=("a", "b"),
     ),
     events.Update(
-        update=3, state="ready", changed=("app.py",), targets=("image/shop/api",), duration_s=1.0, phases={"build": 1.0}
+        update=3,
+        state="ready",
+        changed=("app.py",),
+        targets=("image/shop/api",),
+        duration_s=1.0,
+        phases={"build": 1.0},
+        fresh=True,
     ),
     events.Log(source="build", target="image/a", namespace="n", pod="p", container="c", line="x"),
     events.Forward(
@@ -39,6 +45,7 @@ FULL: list[events.AnyEvent] = [
     ),
     events.Error(message="m", hint="h", where="w", evidence=("e",)),
     events.Notice(message="m", hint="h", where="w"),
+    events.Unchanged(files=("a", "b"), count=3, why="same content"),
     events.Session(
         state="ended", command="run", project="p", context="c", namespace="n", exit_code=0, images={"a": "a:1"}
     ),
@@ -50,6 +57,7 @@ BARE: list[events.AnyEvent] = [
     events.Forward(resource="service/a", port="http", local_port=80, state="closed"),
     events.Error(message=""),
     events.Notice(message=""),
+    events.Unchanged(files=(), count=0, why="not an input"),
     events.Session(state="watching"),
 ]
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, Verbose
+from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, Verbose, Watch, WatchOption
 
 INTERRUPTED = 130
 BUG = 3
@@ -113,11 +113,12 @@ def dev(
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was deployed in the cluster on exit.")] = False,
+    watch: WatchOption = Watch.native,
 ) -> int:
     """Keep the cluster equal to the sources until Ctrl-C, with logs and ports; then delete what was deployed."""
     from devloop.cli.dev import dev as body
 
-    return body(Common(file, namespace, context, output, verbose), keep=keep)
+    return body(Common(file, namespace, context, output, verbose), keep=keep, watch=watch)
 
 
 @app.command(name="run")

@@ -6,14 +6,15 @@ to. Whatever the user breaks meanwhile, it says so, keeps watching, and goes on 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from devloop import events, graph
-from devloop.cli import session
+from devloop.cli import session, trigger
 from devloop.cli.delete import delete_owned
-from devloop.cli.options import Common
+from devloop.cli.options import Common, Watch
 from devloop.cli.report import INTERRUPTED, Report, reporting
 from devloop.config.load import Loaded
 from devloop.deploy import delete as deploy_delete
@@ -30,7 +31,7 @@ from devloop.scope import Scope
 from devloop.stages import Cluster
 
 
-def dev(common: Common, *, keep: bool) -> int:
+def dev(common: Common, *, keep: bool, watch: Watch = Watch.native) -> int:
     """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once."""
 
     def body(report: Report) -> int:
@@ -38,7 +39,7 @@ def dev(common: Common, *, keep: bool) -> int:
         cluster = session.connect(common, loaded.project, report)
         with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
-            live = Development(scope, common, loaded, cluster, report)
+            live = Development(scope, common, loaded, cluster, report, watch=watch)
             try:
                 live.run()
             finally:
@@ -50,10 +51,15 @@ def dev(common: Common, *, keep: bool) -> int:
     return reporting(common, body)
 
 
+TOLD_FILES = 3  # of many, the first are enough
+
+
 class Development:
     """A session that follows the disk: sources and configuration alike."""
 
-    def __init__(self, scope: Scope, common: Common, loaded: Loaded, cluster: Cluster, report: Report) -> None:
+    def __init__(
+        self, scope: Scope, common: Common, loaded: Loaded, cluster: Cluster, report: Report, *, watch: Watch
+    ) -> None:
         self._scope = scope
         self._common = common
         self._loaded = loaded
@@ -76,7 +82,9 @@ class Development:
             namespace=cluster.namespace,
             live=self,
         )
-        self._watcher = Watcher(scope, self._on_batch, on_notice=self._on_notice)
+        self._is_manual = watch is Watch.manual
+        self._watcher = Watcher(scope, self._on_batch, self._on_notice, mode=watch.value, on_held=self._on_held)
+        self._session.tracker.follow(self._watcher.caught_up)
         self._is_config_broken = False
         self._said = ""
 
@@ -92,6 +100,10 @@ class Development:
         tracker.track(self._scope, current.steps.listings())
         self._watch()
         tracker.track(self._scope, current.steps.listings())
+        if self._is_manual:
+            trigger.on_lines(
+                self._scope, sys.stdin.fileno() if sys.stdin else -1, self._watcher.look, self._on_input_ended
+            )
         self._report.emit(events.Session(state="watching"))
         current.run(is_partial=True, until_idle=False)
         self._report.emit(events.Session(state="stopping"))
@@ -104,12 +116,42 @@ class Development:
     def _on_batch(self, paths: frozenset[Path]) -> None:
         at_s = self._report.clock()
         files = {path.resolve() for path in self._loaded.files}
-        if self._is_config_broken or any(path.resolve() in files for path in paths):
+        is_config = any(path.resolve() in files for path in paths)
+        if is_config or self._is_config_broken:
             self._reload(at_s)
         changed = self._session.tracker.changed(self._scope, paths)
         if changed:
             self._watch()
             self._session.loop.post(changed, at_s)
+        elif not is_config:
+            self._tell_unchanged(paths)
+
+    def _tell_unchanged(self, paths: frozenset[Path]) -> None:
+        tracker = self._session.tracker
+        files = sorted(path for path in paths if not path.is_dir())
+        read = [path for path in files if tracker.reads(path)]
+        named = read or files
+        if named:
+            self._report.emit(
+                events.Unchanged(
+                    files=tuple(map(tracker.name, named[:TOLD_FILES])),
+                    count=len(named),
+                    why="same content" if read else "not an input",
+                )
+            )
+
+    def _on_held(self, paths: frozenset[Path]) -> None:
+        named = sorted(map(self._session.tracker.name, paths))
+        more = f" and {len(named) - TOLD_FILES} more" if len(named) > TOLD_FILES else ""
+        self._report.emit(
+            events.Notice(message=f"changed: {', '.join(named[:TOLD_FILES])}{more}", hint="Enter takes it over")
+        )
+
+    def _on_input_ended(self) -> None:
+        self._on_notice(
+            "standard input has ended, so nothing can ask for an update any more",
+            "--watch manual needs a terminal, or a pipe that is held open",
+        )
 
     def _reload(self, at_s: float) -> None:
         """Takes over a changed configuration; a broken one is told of, and the last good one stays."""

@@ -45,6 +45,23 @@ Verbose = Annotated[
 ]
 
 
+class Watch(StrEnum):
+    """How `dev` hears of changes on disk."""
+
+    native = "native"
+    poll = "poll"
+    manual = "manual"
+
+
+WatchOption = Annotated[
+    Watch,
+    typer.Option(
+        "--watch",
+        help="native: as the system reports it (polls where that fails); poll: look every 2 s; manual: on Enter, or a line of input.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Common:
     """The shared options of one invocation."""

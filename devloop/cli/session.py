@@ -106,7 +106,13 @@ class Session:
             live=self._live,
         )
         self.loop = Loop(
-            scope, wrap(self.steps), report.emit, report.clock, recover=self._recover, forget=self._live.forgotten
+            scope,
+            wrap(self.steps),
+            report.emit,
+            report.clock,
+            recover=self._recover,
+            forget=self._live.forgotten,
+            prove=self.tracker.is_current,
         )
 
     def _post(self, changed: Changed) -> None:

@@ -233,7 +233,8 @@ def _start_owed(state: State) -> tuple[State, tuple[Action, ...]]:
         basis = state.basis(node)
         holds = frozenset(name for name in basis if name != MANIFESTS and not state.is_placed(name))
         running[node] = Running(want, basis)
-        starts.append(Start(node, want, _reason(state, node), _update_of(state, node), basis, holds))
+        inputs = state.inputs.get(node.target, "")
+        starts.append(Start(node, want, _reason(state, node), _update_of(state, node), basis, holds, inputs))
     if not starts:
         return state, ()
     # An old failure of what runs again is history: should its inputs come back, they are tried afresh and explained afresh.

@@ -76,7 +76,10 @@ Message = Changed | Reconfigured | Done | Failed | Cancelled | Asked
 
 @dataclass(frozen=True)
 class Start:
-    """Begin a step. For an apply, `basis` says artifact → ref to write, and `holds` whose objects are to be left as they are."""
+    """Begin a step. For an apply, `basis` says artifact → ref to write, and `holds` whose objects are to be left as they are.
+
+    `inputs`: the digest of what the target reads, as the decision knows it; a build of anything else is not this one.
+    """
 
     node: Node
     digest: str
@@ -84,6 +87,7 @@ class Start:
     update: int
     basis: Mapping[str, str] = field(default_factory=dict)
     holds: frozenset[str] = frozenset()
+    inputs: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,12 @@ from devloop.loop.messages import (
     Asked,
     Cancel,
     Cancelled,
+    Changed,
     Done,
     Failed,
     Forget,
     Message,
+    Reconfigured,
     Start,
     Update,
     UpdateEnded,
@@ -68,7 +70,8 @@ class _Flight:
 
 class Loop:
     """Owns the queue. `clock` tells seconds since the session began; `recover` blocks until what a failed step could not reach
-    answers again; `forget` is told of targets that left the project.
+    answers again; `forget` is told of targets that left the project; `prove` blocks until every change on disk is posted, and
+    says whether that is so (None: there is nothing on disk).
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Loop:
         *,
         recover: Callable[[Scope, Unavailable], None],
         forget: Callable[[str], None],
+        prove: Callable[[Scope], bool | None],
     ) -> None:
         self._scope = scope
         self._run_step = run_step
@@ -87,6 +91,9 @@ class Loop:
         self._clock = clock
         self._recover = recover
         self._forget = forget
+        self._prove = prove
+        self._changes = 0
+        self._is_once = False
         self._queue: queue.SimpleQueue[_Posted | _Ended | None] = queue.SimpleQueue()
         self._flights: dict[Node, _Flight] = {}
         self._phases: dict[int, Phases] = {}
@@ -94,6 +101,7 @@ class Loop:
 
     def post(self, message: Message, at_s: float | None = None) -> None:
         """Tells the loop something; from any thread, or a signal handler. `at_s`: when it happened. Does not block."""
+        self._changes += isinstance(message, Changed | Reconfigured)
         self._queue.put(_Posted(message, self._clock() if at_s is None else at_s))
 
     def run(self, state: State, *, until_idle: bool) -> State:
@@ -102,6 +110,7 @@ class Loop:
         Raises: Cancelled when the scope is cancelled; whatever a step raised that is not a DevloopError: that is a bug. Steps in
         flight are cancelled then.
         """
+        self._is_once = until_idle
         with self._scope.on_cancel(lambda: self._queue.put(None)):
             return self._run(state, until_idle=until_idle)
 
@@ -137,13 +146,22 @@ class Loop:
                 phases = self._phases.pop(update.number)
                 now_s = self._clock()
                 phases.now_running((), now_s)
-                self._emit(
-                    replace(
-                        self._update_event(update, "ready" if is_ready else "failed"),
-                        duration_s=now_s - phases.began_s,
-                        phases={name: seconds for name, seconds in phases.seconds.items() if seconds > 0},
-                    )
+                ended = replace(
+                    self._update_event(update, "ready" if is_ready else "failed"),
+                    duration_s=now_s - phases.began_s,
+                    phases={name: seconds for name, seconds in phases.seconds.items() if seconds > 0},
                 )
+                if not is_ready:
+                    self._emit(ended)
+                elif self._is_once:
+                    self._emit_proven(ended)
+                else:  # the next change must not wait for this
+                    self._scope.spawn(f"prove update {update.number}", lambda: self._emit_proven(ended))
+
+    def _emit_proven(self, ended: events.Update) -> None:
+        changes = self._changes
+        is_proven = self._prove(self._scope)
+        self._emit(replace(ended, fresh=is_proven and changes == self._changes))
 
     def _update_event(self, update: Update, state: events.UpdateState) -> events.Update:
         return events.Update(

@@ -169,7 +169,7 @@ class Steps:
         job = BuildJob(artifact, self.plan.base / artifact.context, ref, requires)
         image_id = self.plan.builders[artifact.image].build(scope, job, tools)
         # The name says what the image was made from, for ever; so it is given only if nothing changed while it was made.
-        if moved := self._tracker.confirm(scope, target):
+        if moved := self._tracker.confirm(scope, target, start.inputs):
             tools.engine.untag(ref)
             self._post(moved)
             raise Cancelled("its inputs changed while it was built")
@@ -187,7 +187,7 @@ class Steps:
         unit = self.plan.units[start.node.target.removeprefix("deploy/")]
         tools = self._tools(start.node.target)
         manifests = self.plan.renderers[unit.name].render(scope, unit, self.plan.base, self._namespace, tools)
-        if moved := self._tracker.confirm(scope, start.node.target):
+        if moved := self._tracker.confirm(scope, start.node.target, start.inputs):
             self._post(moved)
             raise Cancelled("its inputs changed while it was rendered")
         used = images.used(manifests, tuple(self.plan.artifacts))

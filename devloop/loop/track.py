@@ -60,6 +60,7 @@ class Tracker:
         self._lock = threading.RLock()
         self._tracked: dict[str, _Tracked] = {}
         self._skips: dict[Path, _LeftOut] = {}
+        self._caught_up: Callable[[Scope], bool] = lambda _scope: False
 
     def track(self, scope: Scope, listings: Mapping[str, Listing]) -> None:
         """Lists the inputs of these targets and forgets all others. Raises: Cancelled."""
@@ -108,19 +109,49 @@ class Tracker:
                     moved[target] = tracked.digest
                     files |= dict.fromkeys(touched)
                     reasons[target] = self._why(touched)
-            return Changed(moved, tuple(map(self._name, files)), reasons) if moved else None
+            return Changed(moved, tuple(map(self.name, files)), reasons) if moved else None
 
-    def confirm(self, scope: Scope, target: str) -> Changed | None:
-        """Looks at the disk again, whatever was reported: None when the target's inputs are still what they were."""
+    def follow(self, caught_up: Callable[[Scope], bool]) -> None:
+        """From now on `changed` hears of whatever happens; `caught_up` blocks until it has heard of all there was, if that can be said."""
+        self._caught_up = caught_up
+
+    def reads(self, path: Path) -> bool:
+        """Whether the path is among what any target reads, whether it exists or not."""
+        with self._lock:
+            known = [each.known for each in self._tracked.values()]
+        return any(each is None or each.matches(path) or each.is_defined_by(path) for each in known)
+
+    def name(self, path: Path) -> str:
+        """The path as people know it: relative to the configuration where it lies below."""
+        return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else path.as_posix()
+
+    def confirm(self, scope: Scope, target: str, digest: str) -> Changed | None:
+        """None when the target's inputs are, on disk and now, those of `digest`; else what they are.
+
+        Blocks: costs what changed while a watcher is followed, and a listing of the target's inputs otherwise.
+        """
+        is_known = self._caught_up(scope)
         with self._lock:
             tracked = self._tracked.get(target)
             if tracked is None:
                 return None
-            before = tracked.digest
-            self._list(scope, tracked)
-            if tracked.digest == before:
+            if not is_known:
+                self._list(scope, tracked)
+            if tracked.digest == digest:
                 return None
             return Changed({target: tracked.digest}, (), {target: "its inputs changed while they were read"})
+
+    def is_current(self, scope: Scope) -> bool | None:
+        """Whether the digests are those of what is on disk now, for all targets; None without any. Blocks as `confirm`, for all."""
+        if self._tracked and self._caught_up(scope):
+            return True
+        with self._lock:
+            before = self.digests()
+            if not before:
+                return None
+            for tracked in self._tracked.values():
+                self._list(scope, tracked)
+            return self.digests() == before
 
     def _list(self, scope: Scope, tracked: _Tracked) -> None:
         try:
@@ -152,10 +183,7 @@ class Tracker:
         if not touched:
             return "its inputs changed"
         more = f" and {len(touched) - 1} more" if len(touched) > 1 else ""
-        return f"{self._name(touched[0])}{more} changed"
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else path.as_posix()
+        return f"{self.name(touched[0])}{more} changed"
 
 
 class _LeftOut:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from devloop import view
-from devloop.events import AnyEvent, Error, Forward, Log, Notice, Session, Step, Update
+from devloop.events import AnyEvent, Error, Forward, Log, Notice, Session, Step, Unchanged, Update
 from devloop.ui.output import Output
 
 EVIDENCE_LINES = 20
@@ -84,6 +84,8 @@ class Terminal:
                 return self._block("error", event.message, where=event.where, hint=event.hint, evidence=event.evidence)
             case Notice():
                 return self._notice(event)
+            case Unchanged():
+                return self._saved(event)
             case Session():
                 return self._session(event)
             case _:
@@ -144,7 +146,8 @@ class Terminal:
         took = "" if event.duration_s is None else f" {event.duration_s:.2f}s"
         phases = " · ".join(f"{name} {_phase(seconds)}" for name, seconds in event.phases.items())
         words = "live in" if event.state == "ready" else "failed after"
-        head = self._paint("green" if event.state == "ready" else "red", f"update {event.update} {words}{took}")
+        proof = {True: ", fresh", False: ", but files have changed since", None: ""}[event.fresh]
+        head = self._paint("green" if event.state == "ready" else "red", f"update {event.update} {words}{took}{proof}")
         yield _spaced(head + (self._paint("dim", f" ({phases})") if phases else ""), changed)
 
     def _unchanged(self, update: int) -> Iterator[str]:
@@ -168,6 +171,13 @@ class Terminal:
         yield self._paint("yellow", f"! {event.message}{place}")
         if event.hint:
             yield f"  {event.hint}"
+
+    def _saved(self, event: Unchanged) -> Iterator[str]:
+        if self._style.is_verbose:
+            more = event.count - len(event.files)
+            names = ", ".join(event.files) + (f" and {more} more" if more else "")
+            words = "saved with the same content" if event.why == "same content" else "changed, but no target reads it"
+            yield self._paint("dim", f"= {names}: {words}")
 
     def _session(self, event: Session) -> Iterator[str]:
         if event.state == "started":

@@ -55,8 +55,15 @@ class Session:
         self.steps = Steps()
         self.events: list[events.AnyEvent] = []
         self.recovered: list[str] = []
+        self.prove: Callable[[], bool] = lambda: True
         self.loop = Loop(
-            scope, self.steps, self.events.append, time.monotonic, recover=self._recover, forget=lambda target: None
+            scope,
+            self.steps,
+            self.events.append,
+            time.monotonic,
+            recover=self._recover,
+            forget=lambda target: None,
+            prove=lambda scope: self.prove(),
         )
 
     def _recover(self, scope: Scope, error: Unavailable) -> None:
@@ -110,6 +117,30 @@ def test_one_pass_runs_every_step_and_ends() -> None:
     assert ended.state == "ready"
     assert ended.duration_s is not None
     assert sum(ended.phases.values()) == pytest.approx(ended.duration_s)
+
+
+def test_an_update_is_fresh_only_if_nothing_changed_while_that_was_proven() -> None:
+    with Scope() as scope:
+        session = Session(scope)
+        session.prove = lambda: False
+        once(session)
+    assert isinstance(session.events[-1], events.Update)
+    assert session.events[-1].fresh is False
+    with developing() as session:
+
+        def edit_then_say_yes() -> bool:
+            session.prove = lambda: True
+            session.loop.post(Changed({A: "2"}))
+            return True
+
+        session.prove = edit_then_say_yes
+        session.loop.post(Changed({A: "1", U: "1"}))
+        session.eventually(lambda: len(ended(session)) == 2)
+        assert sorted((each.update, each.fresh) for each in ended(session)) == [(1, False), (2, True)]
+
+
+def ended(session: Session) -> list[events.Update]:
+    return [each for each in session.events if isinstance(each, events.Update) and each.state == "ready"]
 
 
 def test_a_failure_in_run_ends_it_with_the_reason_in_the_event() -> None:

@@ -88,11 +88,47 @@ def test_a_removed_folder_takes_its_definition_with_it(tracker: Tracker, tmp_pat
 
 
 def test_confirming_finds_what_was_never_reported(tracker: Tracker, tmp_path: Path) -> None:
-    assert tracker.confirm(Scope(), "image/api") is None
+    digest = tracker.digests()["image/api"]
+    assert tracker.confirm(Scope(), "image/api", digest) is None
+    assert tracker.is_current(Scope())
     (tmp_path / "api/a.py").write_text("unseen")
-    changed = tracker.confirm(Scope(), "image/api")
+    changed = tracker.confirm(Scope(), "image/api", digest)
     assert changed is not None
     assert changed.inputs == {"image/api": tracker.digests()["image/api"]}
+    assert tracker.digests()["image/api"] != digest
+    (tmp_path / "web/a.py").write_text("unseen")
+    assert not tracker.is_current(Scope())
+
+
+def test_with_a_watcher_confirming_lists_nothing_again(tmp_path: Path) -> None:
+    (tmp_path / "Definition").write_text("")
+    (tmp_path / "a.py").write_text("1")
+    listed = listing(tmp_path, "*.py")
+    listings = 0
+
+    def count(scope: Scope) -> Inputs:
+        nonlocal listings
+        listings += 1
+        return listed.list(scope)
+
+    tracker = Tracker(FileDigests(), tmp_path)
+    tracker.track(Scope(), {"image/api": Listing(count, tmp_path)})
+    decided_on = tracker.digests()["image/api"]
+
+    def caught_up(scope: Scope) -> bool:
+        tracker.changed(scope, reported)
+        return True
+
+    tracker.follow(caught_up)
+    reported: list[Path] = []
+    assert tracker.confirm(Scope(), "image/api", decided_on) is None
+    (tmp_path / "a.py").write_text("2")
+    reported = [tmp_path / "a.py"]
+    moved = tracker.confirm(Scope(), "image/api", decided_on)
+    assert moved is not None
+    assert moved.inputs == tracker.digests()
+    assert tracker.confirm(Scope(), "image/api", tracker.digests()["image/api"]) is None
+    assert listings == 1
 
 
 def test_a_folder_is_left_out_when_every_reader_of_the_root_leaves_it_out(tmp_path: Path) -> None:
