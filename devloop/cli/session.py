@@ -24,6 +24,8 @@ from devloop.products import Image, Placed
 from devloop.scope import Scope
 from devloop.stages import Cluster, Placer
 from devloop.store.digests import FileDigests
+from devloop.store.folders import cache_folder
+from devloop.store.index import Index
 
 RECOVERY_S = (0.5, 1.0, 2.0, 5.0)
 
@@ -94,7 +96,7 @@ class Session:
         self.report = report
         self.wanted = frozenset(wanted)
         self._live = live or NobodyLive()
-        self.tracker = Tracker(FileDigests(), current.base)
+        self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base)
         self.steps = Steps(
             current,
             doors,

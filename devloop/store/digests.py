@@ -12,43 +12,41 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from devloop.errors import StepFailed
 from devloop.products import Inputs
+from devloop.store.index import Index, Row, Status
 
 # A file that changed less than this before it was read may change again without its time stamps showing it: clocks tick, and
 # file systems round (FAT to 2 s). Git calls such entries racily clean: https://git-scm.com/docs/racy-git
 RACY_NS = 2_000_000_000
 
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What was read of a file: its status then, and whether that status can be trusted to show the next change."""
-
-    status: tuple[int, ...]
-    kind: str
-    digest: str
-    is_settled: bool
+_AT_ONCE = 5000  # files whose remembered digests are in memory at a time
+_BUCKETS = 256
 
 
 class FileDigests:
-    """Digests of files by path, remembered as long as the file's size, times and inode stay the same. Safe from many threads."""
+    """Digests of files by path, remembered as long as the file's size, times and inode stay the same. Safe from many threads.
 
-    def __init__(self) -> None:
-        self._reads: dict[str, _Read] = {}
+    What is remembered lies in `index`, which outlives the session if it has a file.
+    """
+
+    def __init__(self, index: Index | None = None) -> None:
+        self._index = index or Index()
 
     def digest(self, path: Path) -> str | None:
         """The digest of a file's content or of a symlink's target text; None when there is no file.
 
         Blocks for reading. Raises: StepFailed when it cannot be read.
         """
-        read = self._read(os.fspath(path))
-        return read.digest if read else None
+        entry = self.entries([os.fspath(path)]).get(os.fspath(path))
+        return entry[1:].hex() if entry else None
 
     def fold(self, inputs: Inputs) -> str:
         """The digest of all of `inputs`: relative paths, execute bits, contents, values. Files that went do not count.
@@ -57,32 +55,45 @@ class FileDigests:
         """
         return InputsDigest(self, inputs).value
 
-    def entry(self, path: str) -> str | None:
-        """Kind and digest of a file, as they enter a fold: `-` file, `x` executable file, `l` symlink, `s` pipes and such."""
-        read = self._read(path)
-        return read.kind + read.digest if read else None
+    def entries(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Path → kind and digest, as they enter a fold, for those where there is a file.
 
-    def _read(self, path: str) -> _Read | None:
-        now_ns = time.time_ns()
-        try:
-            status = os.lstat(path)
-            key = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode)
-            known = self._reads.get(path)
-            if known is None or known.status != key or not known.is_settled:
-                is_settled = max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS < now_ns
-                known = _Read(key, _kind(status), _content(path, status), is_settled)
-                self._reads[path] = known
-            return known
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            self._reads.pop(path, None)
-            return None
-        except OSError as exc:
-            self._reads.pop(path, None)
-            raise StepFailed(
-                f"cannot read an input: {exc.strerror}",
-                where=path,
-                hint="make it readable, or leave it out of the inputs",
-            ) from exc
+        Kinds: `-` file, `x` executable file, `l` symlink, `s` pipes and such. Blocks for reading what is not remembered.
+        Raises: StepFailed when one cannot be read.
+        """
+        found: dict[str, bytes] = {}
+        rest = iter(paths)
+        while some := {path: os.fsencode(path) for path in islice(rest, _AT_ONCE)}:
+            known = self._index.rows(some.values())
+            fresh: list[tuple[bytes, Status, bytes]] = []
+            try:
+                for path, name in some.items():
+                    if (entry := _entry(path, name, known.get(name), fresh)) is not None:
+                        found[path] = entry
+            finally:
+                self._index.store(fresh)
+        return found
+
+
+def _entry(path: str, name: bytes, known: Row | None, fresh: list[tuple[bytes, Status, bytes]]) -> bytes | None:
+    now_ns = time.time_ns()
+    try:
+        found = os.lstat(path)
+        status = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode)
+        if known is not None and known[0] == status:
+            return known[1]
+        entry = _kind(found) + _content(path, found)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as exc:
+        raise StepFailed(
+            f"cannot read an input: {exc.strerror}",
+            where=path,
+            hint="make it readable, or leave it out of the inputs",
+        ) from exc
+    if max(found.st_mtime_ns, found.st_ctime_ns) + RACY_NS < now_ns:
+        fresh.append((name, status, entry))
+    return entry
 
 
 class InputsDigest:
@@ -93,16 +104,18 @@ class InputsDigest:
 
     def __init__(self, digests: FileDigests, inputs: Inputs) -> None:
         self._digests = digests
-        self._inputs = inputs
+        self._inputs = replace(inputs, files=())  # their names are here already
         self._base = os.path.join(os.fspath(inputs.base), "")
-        self._entries: dict[str, bytes] = {}
-        for path in inputs.files:
-            self._refresh(os.fspath(path))
-        self._order = sorted(self._entries)
+        self._buckets = tuple(_Bucket() for _ in range(_BUCKETS))
+        entries = digests.entries(map(os.fspath, inputs.files))
+        self._order = sorted(entries)
+        for path, entry in entries.items():
+            self._bucket(path).entries[path] = entry
         self._value: str | None = None
 
     @property
     def inputs(self) -> Inputs:
+        """Without its files."""
         return self._inputs
 
     @property
@@ -121,8 +134,8 @@ class InputsDigest:
         top = os.fspath(path)
         is_changed = False
         for each in {top, *self._below(top), *_files_below(top)}:
-            if each in self._entries or self._inputs.matches(Path(each)):
-                is_changed = self._refresh_in_order(each) or is_changed
+            if each in self._bucket(each).entries or self._inputs.matches(Path(each)):
+                is_changed = self._refresh(each) or is_changed
         return is_changed
 
     def _below(self, folder: str) -> list[str]:
@@ -133,40 +146,54 @@ class InputsDigest:
             end += 1
         return self._order[start:end]
 
-    def _refresh_in_order(self, path: str) -> bool:
-        was_there = path in self._entries
-        try:
-            is_changed = self._refresh(path)
-        finally:
-            if path not in self._entries and was_there:
-                del self._order[bisect.bisect_left(self._order, path)]
-                self._value = None
-        if path in self._entries and not was_there:
-            bisect.insort(self._order, path)
-        if is_changed:
-            self._value = None
-        return is_changed
-
     def _refresh(self, path: str) -> bool:
-        before = self._entries.pop(path, None)
-        entry = self._digests.entry(path)
-        if entry is None:
-            return before is not None
-        # Lengths are known or ended by a byte that no path has, so no two different sets of entries read the same.
-        self._entries[path] = os.fsencode(self._relative(path)) + b"\0" + entry.encode()
-        return self._entries[path] != before
+        bucket = self._bucket(path)
+        before = bucket.entries.get(path)
+        after: bytes | None = None
+        try:
+            after = self._digests.entries([path]).get(path)
+        finally:
+            if after != before:
+                bucket.folded = self._value = None
+                if after is None:
+                    del bucket.entries[path]
+                    del self._order[bisect.bisect_left(self._order, path)]
+                else:
+                    bucket.entries[path] = after
+                    if before is None:
+                        bisect.insort(self._order, path)
+        return after != before
 
-    def _relative(self, path: str) -> str:
+    def _bucket(self, path: str) -> _Bucket:
+        return self._buckets[zlib.crc32(self._relative(path)) % _BUCKETS]
+
+    def _relative(self, path: str) -> bytes:
         relative = path[len(self._base) :] if path.startswith(self._base) else os.path.relpath(path, self._base)
-        return relative.replace(os.sep, "/")
+        return os.fsencode(relative.replace(os.sep, "/"))
 
     def _fold(self) -> str:
-        folded = hashlib.sha256(b"".join(sorted(self._entries.values())))
+        folded = hashlib.sha256()
+        for bucket in self._buckets:
+            if bucket.folded is None:
+                # A path ends with a byte that none has and an entry has one length, so no two different sets read the same.
+                entries = sorted(self._relative(path) + b"\0" + entry for path, entry in bucket.entries.items())
+                bucket.folded = hashlib.sha256(b"".join(entries)).digest()
+            folded.update(bucket.folded)
         for name, value in sorted(self._inputs.values):
             for text in (name, value):
                 data = text.encode("utf-8", "surrogateescape")
-                folded.update(b"\0%d:" % len(data) + data)
+                folded.update(b"%d:" % len(data) + data)
         return folded.hexdigest()
+
+
+class _Bucket:
+    """The entries of paths whose relative form has one check sum, so that a change folds a part of them again."""
+
+    __slots__ = ("entries", "folded")
+
+    def __init__(self) -> None:
+        self.entries: dict[str, bytes] = {}
+        self.folded: bytes | None = None
 
 
 def _files_below(folder: str) -> Iterator[str]:
@@ -175,24 +202,24 @@ def _files_below(folder: str) -> Iterator[str]:
             yield from (os.path.join(parent, name) for name in names)
 
 
-def _kind(status: os.stat_result) -> str:
+def _kind(status: os.stat_result) -> bytes:
     mode = status.st_mode
     if stat.S_ISREG(mode):
-        return "x" if mode & 0o111 else "-"
-    return "l" if stat.S_ISLNK(mode) else "s"
+        return b"x" if mode & 0o111 else b"-"
+    return b"l" if stat.S_ISLNK(mode) else b"s"
 
 
-def _content(path: str, status: os.stat_result) -> str:
+def _content(path: str, status: os.stat_result) -> bytes:
     """Raises: IsADirectoryError for folders: their files count, they do not."""
     if stat.S_ISREG(status.st_mode):
         return _hash(path)
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(path)
     text = os.fsencode(os.readlink(path)) if stat.S_ISLNK(status.st_mode) else b""
-    return hashlib.sha256(_kind(status).encode() + b"\0" + text).hexdigest()
+    return hashlib.sha256(_kind(status) + b"\0" + text).digest()
 
 
-def _hash(path: str) -> str:
+def _hash(path: str) -> bytes:
     digest = hashlib.sha256()
     # O_NONBLOCK: if a pipe took the file's place since it was looked at, opening must not wait for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -201,4 +228,4 @@ def _hash(path: str) -> str:
             digest.update(data)
     finally:
         os.close(descriptor)
-    return digest.hexdigest()
+    return digest.digest()
