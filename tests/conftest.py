@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +22,11 @@ from tests.e2e.kube import Cluster, Kubectl, NoCluster, create_namespace, delete
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MARKED_BY = {"engine": "docker", "cluster": "cluster"}
 BUSYBOX = "busybox:1.37"
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and what it starts would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
