@@ -128,6 +128,34 @@ class Unchanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class File(Event):
+    """What a file is to the project; `devloop explain` tells it."""
+
+    kind: ClassVar[str] = "file"
+    path: str = _doc("The path, relative to the project.")
+    feeds: Mapping[str, str] = _doc("Targets that read it → the rule by which they do.")
+    ignored_by: Mapping[str, str] = _doc("Targets that do not → the rule by which they do not.")
+    follows: tuple[str, ...] = _doc("The steps that saving it with another content leads to, in order.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target(Event):
+    """What a target reads, and whether there is work to be done for it; `devloop explain` tells it."""
+
+    kind: ClassVar[str] = "target"
+    target: str = _doc("The target: `image/NAME` or `deploy/NAME`.")
+    digest: str = _doc("The digest of all that decides whether its work is needed; empty when that cannot be told.")
+    ref: str = _doc("The image's name with the tag that its digest gives it.", default="")
+    files: tuple[str, ...] = _doc("The files that it reads, relative to the project.")
+    builds_on: tuple[str, ...] = _doc("The targets that it requires or needs, and the images that it deploys.")
+    feeds: tuple[str, ...] = _doc("The targets that depend on it.")
+    owed: bool | None = _doc(
+        "Whether `run` would do something for it now; absent when that cannot be told.", default=None
+    )
+    why: tuple[str, ...] = _doc("Why so; for a unit, object by object.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -141,8 +169,19 @@ class Session(Event):
     images: Mapping[str, str] = _doc("Artifact name → the ref that was built, when it ended.", default_factory=dict)
 
 
-AnyEvent = Step | Update | Log | Forward | Error | Notice | Unchanged | Session
-EVENT_TYPES: tuple[type[Event], ...] = (Step, Update, Log, Forward, Error, Notice, Unchanged, Session)
+AnyEvent = Step | Update | Log | Forward | Error | Notice | Unchanged | File | Target | Session
+EVENT_TYPES: tuple[type[Event], ...] = (
+    Step,
+    Update,
+    Log,
+    Forward,
+    Error,
+    Notice,
+    Unchanged,
+    File,
+    Target,
+    Session,
+)
 Emit = Callable[[AnyEvent], None]
 
 
@@ -151,7 +190,7 @@ def to_dict(event: Event) -> dict[str, Any]:
     line: dict[str, Any] = {"v": VERSION, "at_s": round(event.at_s, 6), "update": event.update, "kind": event.kind}
     for each in dataclasses.fields(event):
         value = getattr(event, each.name)
-        if each.name in line or (value in (None, "", ()) and not _is_required(each)) or value == {}:
+        if each.name in line or (value in (None, "", (), {}) and not _is_required(each)):
             continue
         if isinstance(value, float):
             value = round(value, 6)

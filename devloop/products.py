@@ -25,6 +25,7 @@ class Inputs:
     often, so cheap and pure). `values`: everything that decides besides files: options, arguments, tool versions.
     `is_definition`: the same as `definitions` for paths that cannot be named beforehand; as cheap and pure as `matches`.
     `skips`: whether nothing in a folder, nor below it, can count, so that it is neither listed nor watched; as cheap and pure too.
+    `why`: which rule lets a file's path count, or keeps it out, in words for people; may look at the disk.
     """
 
     base: Path
@@ -35,6 +36,7 @@ class Inputs:
     values: tuple[tuple[str, str], ...] = ()
     is_definition: Callable[[Path], bool] | None = field(default=None, compare=False, repr=False)
     skips: Callable[[Path], bool] | None = field(default=None, compare=False, repr=False)
+    why: Callable[[Path], str] = field(default=lambda _path: "", compare=False, repr=False)
 
     def is_defined_by(self, path: Path) -> bool:
         """Whether a change of `path`, which may be a folder above, asks for listing the inputs afresh."""

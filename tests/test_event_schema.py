@@ -46,6 +46,22 @@ FULL: list[events.AnyEvent] = [
     events.Error(message="m", hint="h", where="w", evidence=("e",)),
     events.Notice(message="m", hint="h", where="w"),
     events.Unchanged(files=("a", "b"), count=3, why="same content"),
+    events.File(
+        path="a.py",
+        feeds={"image/a": "a/Dockerfile:2 reads it"},
+        ignored_by={"deploy/b": "no"},
+        follows=("build image/a",),
+    ),
+    events.Target(
+        target="image/a",
+        digest="d",
+        ref="a:d",
+        files=("a.py",),
+        builds_on=("image/b",),
+        feeds=("deploy/c",),
+        owed=True,
+        why=("the engine has no such image",),
+    ),
     events.Session(
         state="ended", command="run", project="p", context="c", namespace="n", exit_code=0, images={"a": "a:1"}
     ),
@@ -58,6 +74,8 @@ BARE: list[events.AnyEvent] = [
     events.Error(message=""),
     events.Notice(message=""),
     events.Unchanged(files=(), count=0, why="not an input"),
+    events.File(path="", feeds={}, ignored_by={}, follows=()),
+    events.Target(target="deploy/api", digest="", files=(), builds_on=(), feeds=(), why=()),
     events.Session(state="watching"),
 ]
 

@@ -35,6 +35,7 @@ class CustomBuilder:
             roots=globs.roots(context, (".", *paths) if is_listed else paths),
             matches=globs.matcher(context, paths, wanted.ignore),
             skips=globs.matcher(context, wanted.ignore) if wanted.ignore else None,
+            why=lambda path: _why(path, context, paths, wanted),
             values=(("builder", "custom"), ("command", spec.command)),
             # What a command lists may hang on anything in the context, so it is asked again.
             is_definition=globs.matcher(context, (".",), wanted.ignore) if is_listed else None,
@@ -78,6 +79,16 @@ class CustomBuilder:
                 evidence=done.tail,
             )
         return found.image_id
+
+
+def _why(path: Path, context: Path, paths: tuple[str, ...], wanted: model.CustomDependencies) -> str:
+    ignoring = [each for each in wanted.ignore if globs.matcher(context, (each,))(path)]
+    naming = [each for each in paths if globs.matcher(context, (each,))(path)]
+    if ignoring:
+        return f"`dependencies.ignore` keeps it out: {ignoring[0]}"
+    if wanted.command is not None:
+        return f"the command that lists the inputs {'names' if naming else 'does not name'} it: {wanted.command}"
+    return f"`dependencies.paths` names it: {naming[0]}" if naming else "no entry of `dependencies.paths` names it"
 
 
 def _spec(artifact: model.Artifact) -> model.Custom:

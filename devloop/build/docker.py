@@ -19,6 +19,7 @@ from devloop.build import dockerfile as dockerfiles
 from devloop.build import dockerignore
 from devloop.build.context import list_context
 from devloop.build.failure import explain
+from devloop.build.reasons import reason
 from devloop.build.sources import PLATFORM_ARGUMENTS, Reads, reads
 from devloop.config import model
 from devloop.errors import StepFailed
@@ -84,6 +85,16 @@ class DockerBuilder:
             text = folder.as_posix()
             return text.startswith(prefix) and listing.skips(text[len(prefix) :])
 
+        def why(path: Path) -> str:
+            if path == recipe.file:
+                return "it is the Dockerfile"
+            if path == recipe.ignore_file:
+                return "it is the ignore file"
+            if path in recipe.definitions:
+                return "an ignore file has this name"
+            shown = recipe.dockerfile.file
+            return reason(path, recipe.context, sources=recipe.reads.sources, rules=recipe.rules, dockerfile=shown)
+
         roots = {*map(recipe.context.joinpath, listing.roots), *recipe.definitions}
         return Inputs(
             base=recipe.context,
@@ -92,6 +103,7 @@ class DockerBuilder:
             matches=matches,
             definitions=recipe.definitions | frozenset(map(recipe.context.joinpath, listing.links)),
             skips=skips,
+            why=why,
             values=(
                 ("builder", "docker"),
                 ("dockerfile", spec.dockerfile),

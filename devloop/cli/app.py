@@ -179,6 +179,24 @@ def apply_(
 
 
 @app.command()
+def explain(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files, folders, targets (`image/NAME`, `deploy/NAME`, NAME); all targets by default."),
+    ] = None,
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Say which targets a file feeds and what saving it would do, or what a target reads and whether it is up to date."""
+    from devloop.cli.explain import explain as body
+
+    return body(Common(file, namespace, context, output, verbose), what or ())
+
+
+@app.command()
 def delete(
     file: File = None,
     namespace: Namespace = None,

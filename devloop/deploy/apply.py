@@ -56,35 +56,35 @@ def apply(
 
     Raises: StepFailed with the first refusal and its place, the others as evidence; Unavailable.
     """
-    inventory = Inventory(owner.project, namespace)
-    job = _Job(cluster, inventory, owner, namespace, on_line)
-    try:
-        wanted = resolve(scope, cluster, manifests, namespace)
-        waiting = [(one.ref, why) for each, why in held for one in resolve(scope, cluster, [each], namespace)]
-        known = inventory.read(scope, cluster)
-        needed = job.needed([each.ref for each in wanted])
-        members = inventory.members(scope, cluster, known.joined(needed))
-        planned = job.plan(scope, wanted, members)
-    except ApiRefusal as exc:
-        raise StepFailed(
-            f"the cluster refused to tell what is there: {exc.message}", where=f"deploy/{owner.unit}"
-        ) from exc
-    rendered = {marks.key(ref) for ref in (*(each.ref for each in wanted), *(ref for ref, _ in waiting))}
-    stale = prune.stale(members, rendered, owner.unit, owner.known_units)
+    job = _Job(cluster, Inventory(owner.project, namespace), owner, namespace, on_line)
+    prepared = _prepare(scope, job, manifests, held)
     scope.check()
     # From here on the scope cannot stop it: half of a change is worse than one too many.
     with Scope(f"apply {owner.unit}") as uncancelled:
-        objects = job.write(uncancelled, planned, known, needed)
-        pruned = job.prune(uncancelled, stale)
+        objects = job.write(uncancelled, prepared.planned, prepared.known, prepared.needed)
+        pruned = job.prune(uncancelled, prepared.stale)
     applied = Applied(
         owner.unit,
         namespace,
         tuple(objects),
         images=tuple(sorted(images.items())),
         pruned=tuple(pruned),
-        held=tuple((ref, why) for ref, why in waiting),
+        held=prepared.waiting,
     )
     return applied, sum(each.is_changed for each in objects)
+
+
+def preview(
+    scope: Scope, cluster: Cluster, *, owner: Owner, namespace: str, manifests: Sequence[Manifest]
+) -> tuple[tuple[ObjectRef, str], ...]:
+    """What `apply` would do now: each object that it would write or remove, and why; empty when there is nothing to do.
+
+    Writes nothing. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
+    """
+    job = _Job(cluster, Inventory(owner.project, namespace), owner, namespace, on_line=lambda _line: None)
+    prepared = _prepare(scope, job, manifests, ())
+    written = [(each.wanted.ref, each.why) for each in prepared.planned if each.is_due]
+    return (*written, *((marks.ref_of(each), "is rendered no longer") for each in prepared.stale))
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,41 @@ class _Planned:
     live: Object | None
     is_due: bool
     is_drifted: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why it is sent."""
+        if self.live is None:
+            return "is not there"
+        return "was changed outside of devloop" if self.is_drifted else "is rendered differently"
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What an apply would do, before the first write. `waiting`: objects that wait for an image, and for which."""
+
+    planned: Sequence[_Planned]
+    known: Contents
+    needed: Contents
+    stale: Sequence[Object]
+    waiting: tuple[tuple[ObjectRef, str], ...]
+
+
+def _prepare(scope: Scope, job: _Job, manifests: Sequence[Manifest], held: Sequence[tuple[Manifest, str]]) -> _Prepared:
+    cluster, inventory, owner = job.cluster, job.inventory, job.owner
+    try:
+        wanted = resolve(scope, cluster, manifests, job.namespace)
+        waiting = tuple((one.ref, why) for each, why in held for one in resolve(scope, cluster, [each], job.namespace))
+        known = inventory.read(scope, cluster)
+        needed = job.needed([each.ref for each in wanted])
+        members = inventory.members(scope, cluster, known.joined(needed))
+        planned = job.plan(scope, wanted, members)
+    except ApiRefusal as exc:
+        raise StepFailed(
+            f"the cluster refused to tell what is there: {exc.message}", where=f"deploy/{owner.unit}"
+        ) from exc
+    rendered = {marks.key(ref) for ref in (*(each.ref for each in wanted), *(ref for ref, _ in waiting))}
+    return _Prepared(planned, known, needed, prune.stale(members, rendered, owner.unit, owner.known_units), waiting)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,14 @@ def listed(
     *,
     roots: Iterable[Path],
     matches: Callable[[Path], bool],
+    why: Callable[[Path], str],
     definitions: Iterable[Path] = (),
     values: tuple[tuple[str, str], ...] = (),
 ) -> Inputs:
-    """Inputs of existing `files`. A link is an input twice: as what it says, and as the file behind it. Blocks on the disk."""
+    """Inputs of existing `files`. A link is an input twice: as what it says, and as the file behind it. Blocks on the disk.
+
+    `why`: as in `Inputs`, for all but what links lead to.
+    """
     existing = {path for path in files if os.path.lexists(path) and not path.is_dir()}
     behind = frozenset(path.resolve() for path in existing if path.is_symlink())
     outside = [path for path in behind if not matches(path)]
@@ -33,6 +37,7 @@ def listed(
         matches=lambda path: path in behind or matches(path),
         definitions=frozenset(definitions),
         values=values,
+        why=lambda path: "a link that counts leads to it" if path in behind and not matches(path) else why(path),
     )
 
 

@@ -48,11 +48,19 @@ class HelmRenderer:
                 return True
             return chart in path.parents and not is_ignored(path.relative_to(chart).as_posix())
 
+        def why(path: Path) -> str:
+            if path in values:
+                return "it is a values file"
+            if chart not in path.parents:
+                return f"it is neither a values file nor in the chart {shown(chart, base)}"
+            return ".helmignore keeps it out" if not matches(path) else f"it is part of the chart {shown(chart, base)}"
+
         return listed(
             base,
             {*filter(matches, chart.rglob("*")), *values, *([] if chart.is_dir() else [chart])},
             roots={chart, *values},
             matches=matches,
+            why=why,
             definitions={chart / ".helmignore"},
             values=(
                 ("helm", program_value(tools.processes.find("helm"))),

@@ -46,6 +46,7 @@ class KustomizeRenderer:
             {*found.files, *found.definitions, *below},
             roots={*found.files, *found.trees, *found.definitions},
             matches=found.holds,
+            why=lambda path: _why(path, found, base),
             definitions=found.definitions,
             values=(
                 ("kustomize", program_value(tools.processes.find("kustomize") or tools.processes.find("kubectl"))),
@@ -76,6 +77,15 @@ class KustomizeRenderer:
         parsed, wrong = documents.parse(completed.stdout, name)
         manifests, wrong_objects = objects.manifests(parsed, name, _sources(found, base, name))
         return objects.checked(manifests, [*wrong, *wrong_objects])
+
+
+def _why(path: Path, found: Closure, base: Path) -> str:
+    if path in found.definitions:
+        return "it is, or would be, a kustomization that the unit is built on"
+    tree = next((each for each in found.trees if each in path.parents), None)
+    if tree is not None:
+        return f"it is part of the chart {shown(tree, base)}"
+    return "a kustomization names it" if found.holds(path) else "no kustomization that the unit is built on names it"
 
 
 def _folder(unit: model.Unit, base: Path) -> Path:

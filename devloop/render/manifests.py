@@ -38,6 +38,7 @@ class ManifestsRenderer:
             files,
             roots=globs.roots(base, unit.manifests),
             matches=lambda path: any(each.names(path) for each in named),
+            why=lambda path: _why(path, named),
             values=(("manifests", "\n".join(unit.manifests)),),
         )
 
@@ -92,12 +93,17 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.text)
 
 
+def _why(path: Path, named: Iterable[_Pattern]) -> str:
+    entry = next((each.text for each in named if each.names(path)), None)
+    return f"`manifests` names it: {entry}" if entry is not None else "no entry of `manifests` names it"
+
+
 class _Pattern:
-    """One entry of `manifests`."""
+    """One entry of `manifests`. `text`: as it stands there."""
 
     def __init__(self, base: Path, pattern: str) -> None:
+        self.text = pattern
         self._base = base
-        self._pattern = pattern
         self._matches = globs.matcher(base, (pattern,))
         self._is_plain = not _MAGIC & set(pattern)
         self._path = next(iter(globs.roots(base, (pattern,))))
@@ -108,7 +114,7 @@ class _Pattern:
 
     def files(self) -> list[Path]:
         """Those that exist, sorted."""
-        return [path for path in globs.expand(self._base, (self._pattern,)) if self.names(path)]
+        return [path for path in globs.expand(self._base, (self.text,)) if self.names(path)]
 
     def names(self, path: Path) -> bool:
         """Whether the path, if it is a file, is one that the pattern names. Looks at no disk."""

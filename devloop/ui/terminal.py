@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from devloop import view
-from devloop.events import AnyEvent, Error, Forward, Log, Notice, Session, Step, Unchanged, Update
+from devloop.events import AnyEvent, Error, File, Forward, Log, Notice, Session, Step, Target, Unchanged, Update
+from devloop.ui import explanations
 from devloop.ui.output import Output
 
 EVIDENCE_LINES = 20
@@ -86,6 +87,10 @@ class Terminal:
                 return self._notice(event)
             case Unchanged():
                 return self._saved(event)
+            case File():
+                return explanations.file(event, self._paint, is_verbose=self._style.is_verbose)
+            case Target():
+                return explanations.target(event, self._paint, is_verbose=self._style.is_verbose)
             case Session():
                 return self._session(event)
             case _:
@@ -198,6 +203,8 @@ class Terminal:
         command = self._view.session.command if self._view.session else event.command
         if command == "build":
             yield from (f"{artifact} → {ref}" for artifact, ref in event.images.items())
+        if event.exit_code == 0 and not command:
+            return  # it only answered a question
         if event.exit_code == 0:
             yield self._paint("green", "stopped" if command == "dev" else f"done in {_took(event.at_s)}")
         elif event.exit_code == 130:

@@ -1,0 +1,51 @@
+"""Steps that build and place nothing: what an image would be called follows from its inputs alone.
+
+Comes in: the steps of a session. Goes out: the same, with `build` and `place` reduced to names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from devloop.graph import Node, image_target, unit_target
+from devloop.loop.messages import Start
+from devloop.loop.state import State
+from devloop.loop.steps import Steps, image_ref
+from devloop.products import Image, Outcome, Placed, Product, Rendered
+from devloop.render import images
+from devloop.scope import Scope
+
+
+class NamesOnly:
+    """See loop.run.RunStep. `registry`: where the cluster would take images from, if from one."""
+
+    def __init__(self, steps: Steps, registry: str | None) -> None:
+        self._steps = steps
+        self._registry = registry
+
+    def __call__(self, scope: Scope, start: Start, product: Callable[[Node], Product]) -> Outcome:
+        artifact = start.node.target.removeprefix("image/")
+        if start.node.step == "build":
+            self._steps.check_inputs(start.node.target)
+            return Outcome(Image(artifact, image_ref(artifact, start.digest), ""), skipped="only named")
+        if start.node.step == "place":
+            image = product(Node(start.node.target, "build"))
+            if not isinstance(image, Image):
+                raise TypeError(f"a build step left {image!r}")
+            ref = f"{self._registry}/{image.ref}" if self._registry else image.ref
+            return Outcome(Placed(artifact, ref, ""), skipped="only named")
+        return self._steps(scope, start, product)
+
+
+def refs(state: State) -> dict[str, str]:
+    """Artifact → the ref that it has by its inputs, for those whose inputs can be told."""
+    found = {name: state.have.get(Node(image_target(name), "place")) for name in state.graph.images}
+    return {name: have.product.ref for name, have in found.items() if have and isinstance(have.product, Placed)}
+
+
+def filled(state: State, unit: str) -> images.Filled:
+    """The manifests of a unit that was rendered, with the images' names in them."""
+    rendered = state.have[Node(unit_target(unit), "render")].product
+    if not isinstance(rendered, Rendered):
+        raise TypeError(f"a render step left {rendered!r}")
+    return images.fill(rendered.manifests, refs(state), tuple(state.graph.images))
