@@ -15,6 +15,7 @@ VERSION = 1
 
 StepName = Literal["build", "place", "render", "apply", "ready", "test"]
 StepState = Literal["started", "finished", "failed", "cancelled", "skipped"]
+UnchangedReason = Literal["same content", "not an input"]
 UpdateState = Literal["started", "ready", "failed"]
 
 
@@ -122,9 +123,7 @@ class Unchanged(Event):
     kind: ClassVar[str] = "unchanged"
     files: tuple[str, ...] = _doc("The first of them.")
     count: int = _doc("How many there were.")
-    why: Literal["same content", "not an input"] = _doc(
-        "`same content`: what targets read is as it was; `not an input`: no target reads them."
-    )
+    why: UnchangedReason = _doc("`same content`: what targets read is as it was; `not an input`: no target reads them.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,15 +130,12 @@ class Development:
         tracker = self._session.tracker
         files = sorted(path for path in paths if not path.is_dir())
         read = [path for path in files if tracker.reads(path)]
-        named = read or files
-        if named:
-            self._report.emit(
-                events.Unchanged(
-                    files=tuple(map(tracker.name, named[:TOLD_FILES])),
-                    count=len(named),
-                    why="same content" if read else "not an input",
-                )
-            )
+        others = [path for path in files if path not in read]
+        told: tuple[tuple[events.UnchangedReason, list[Path]], ...] = (("same content", read), ("not an input", others))
+        for why, named in told:
+            if named:
+                names = tuple(map(tracker.name, named[:TOLD_FILES]))
+                self._report.emit(events.Unchanged(files=names, count=len(named), why=why))
 
     def _on_held(self, paths: frozenset[Path]) -> None:
         named = sorted(map(self._session.tracker.name, paths))

@@ -46,8 +46,9 @@ class Native(Protocol):
 
 @dataclass
 class _Flush:
-    """Asks the watching thread to hand over all it has; `is_kept`: it has."""
+    """Asks the watching thread for all it has. `is_asked`: by the user; `is_kept`: all of it was handed over."""
 
+    is_asked: bool = False
     done: threading.Event = field(default_factory=threading.Event)
     is_kept: bool = False
 
@@ -107,9 +108,10 @@ class Watcher:
         self._tell(notices)
 
     def caught_up(self, scope: Scope) -> bool:
-        """Blocks until `on_batch` has heard of all that happened before the call; what is held back otherwise goes out, too.
+        """Blocks until `on_batch` has heard of all that happened before the call; what has not settled yet goes out, too.
 
-        False where that cannot be promised: look at the files then. Cancelled by `scope`; never call it from `on_batch`.
+        False where that cannot be promised, or something waits for `look`: look at the files then.
+        Cancelled by `scope`; never call it from `on_batch`.
         """
         with self._lock:
             is_promised = self._native is not None and not self._polled and self._native.drain()
@@ -126,7 +128,7 @@ class Watcher:
 
     def look(self) -> None:
         """Hands over what changed, without waiting for quiet; in manual mode, nothing goes out without it. Does not block."""
-        self._reports.put(_Flush())
+        self._reports.put(_Flush(is_asked=True))
 
     def _register(self) -> list[tuple[str, str]]:
         """Registers what the roots are on disk now, until that holds still. Called with the lock held."""
@@ -230,8 +232,8 @@ class Watcher:
     def _take(self, report: _Report, settling: Settling) -> None:
         now = time.monotonic()
         if isinstance(report, _Flush):
-            self._hand_over(settling.everything(), is_asked=True)
-            report.is_kept = True
+            self._hand_over(settling.everything(), is_asked=report.is_asked)
+            report.is_kept = not self._held
             report.done.set()
             return
         if not isinstance(report, tuple):

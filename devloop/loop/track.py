@@ -142,16 +142,21 @@ class Tracker:
             return Changed({target: tracked.digest}, (), {target: "its inputs changed while they were read"})
 
     def is_current(self, scope: Scope) -> bool | None:
-        """Whether the digests are those of what is on disk now, for all targets; None without any. Blocks as `confirm`, for all."""
+        """Whether the digests are those of what is on disk now, for all targets; None without any. Blocks as `confirm`, for all.
+
+        What is found to differ is not taken over: whoever follows the disk will report it, and it counts as changed then.
+        """
         if self._tracked and self._caught_up(scope):
             return True
         with self._lock:
-            before = self.digests()
-            if not before:
+            if not self._tracked:
                 return None
             for tracked in self._tracked.values():
-                self._list(scope, tracked)
-            return self.digests() == before
+                now = _Tracked(tracked.listing)
+                self._list(scope, now)
+                if now.digest != tracked.digest:
+                    return False
+            return True
 
     def _list(self, scope: Scope, tracked: _Tracked) -> None:
         try:

@@ -487,11 +487,13 @@ def test_manual_hands_over_nothing_before_it_is_asked(tmp_path: Path) -> None:
         for name in ("a.py", "b.py"):
             (tmp_path / name).write_text("x")
             held.until(tmp_path / name)
+        assert not watcher.caught_up(Scope())
         assert batches.all == []
         watcher.look()
         assert batches.until(tmp_path / "a.py", tmp_path / "b.py") == [
             frozenset({tmp_path / "a.py", tmp_path / "b.py"})
         ]
+        assert watcher.caught_up(Scope())
         scope.cancel()
 
 

@@ -98,6 +98,10 @@ def test_confirming_finds_what_was_never_reported(tracker: Tracker, tmp_path: Pa
     assert tracker.digests()["image/api"] != digest
     (tmp_path / "web/a.py").write_text("unseen")
     assert not tracker.is_current(Scope())
+    changed = tracker.changed(Scope(), [tmp_path / "web/a.py"])
+    assert changed is not None
+    assert "image/web" in changed.inputs
+    assert tracker.is_current(Scope())
 
 
 def test_with_a_watcher_confirming_lists_nothing_again(tmp_path: Path) -> None:
