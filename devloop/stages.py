@@ -114,6 +114,18 @@ class Engine(Protocol):
         """Pushes `name:tag`; returns the digest (`sha256:…`). Credentials are the docker CLI's. Raises: StepFailed."""
         ...
 
+    def pull(self, scope: Scope, ref: str, on_line: Callable[[str], None] | None = None) -> None:
+        """Gets what a name stands for in its registry. Credentials are the docker CLI's. Cancelled by the scope. Raises: StepFailed."""
+        ...
+
+    def image_events(self, scope: Scope) -> Iterator[str]:
+        """Names that may stand for another image than before, as it happens; "" for any name. Blocks for the next one.
+
+        "" comes first, once nothing more can be missed, and again after every outage; where the engine does not tell of all (builds,
+        on most), every 2 s. An outage never ends it. Ends only by cancelling (Cancelled).
+        """
+        ...
+
     def containers(self, labels: Mapping[str, str]) -> tuple[Container, ...]:
         """Running containers that carry all these labels."""
         ...

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from devloop.effects import docker_events
 from devloop.effects.process import RealProcesses
 from devloop.errors import StepFailed, Unavailable, UsageError
 from devloop.scope import Scope
@@ -120,10 +121,20 @@ class DockerEngine:
         try:
             self._processes.run(scope, ["docker", "push", ref], env=self.environment(), on_line=take)
         except StepFailed as failed:
-            raise _explained(failed, ref) from failed
+            raise _explained(failed, ref, "check that you may push there") from failed
         if not digests:
             raise StepFailed(f"docker push {ref} did not say which digest it pushed", where=ref)
         return digests[-1]
+
+    def pull(self, scope: Scope, ref: str, on_line: Callable[[str], None] | None = None) -> None:
+        try:
+            self._processes.run(scope, ["docker", "pull", ref], env=self.environment(), on_line=on_line)
+        except StepFailed as failed:
+            raise _explained(failed, ref, "check the name") from failed
+
+    def image_events(self, scope: Scope) -> Iterator[str]:
+        """See stages.Engine. An engine behind SSH is only looked at: its stream could not be cancelled."""
+        return docker_events.follow(scope, None if self._address.is_ssh else self._address.dial)
 
     def containers(self, labels: Mapping[str, str]) -> tuple[Container, ...]:
         """Running containers that carry all these labels; an empty value asks for the label alone."""
@@ -314,16 +325,23 @@ def _unavailable(url: str, exc: Exception) -> Unavailable:
     )
 
 
-def _explained(failed: StepFailed, ref: str) -> StepFailed:
+def _explained(failed: StepFailed, ref: str, otherwise: str) -> StepFailed:
     """The same failure with the next step, where the CLI's words show it."""
     said = "\n".join(failed.evidence).lower()
-    registry = ref.split("/", 1)[0]
+    registry = _registry(ref)
     hint = None
     if any(sign in said for sign in ("denied", "unauthorized", "authentication required", "no basic auth")):
-        hint = f"log in with `docker login {registry}`, and check that you may push there"
+        hint = f"log in with `docker login {registry}`, and {otherwise}"
+    elif "not found" in said or "manifest unknown" in said:
+        hint = f"the registry {registry} has no such image: {otherwise}"
     elif any(sign in said for sign in ("connection refused", "no such host", "timeout", "eof")):
         hint = f"is the registry {registry} running, and reachable from the Docker engine?"
     return StepFailed(failed.message, hint=hint, where=ref, evidence=failed.evidence)
+
+
+def _registry(ref: str) -> str:
+    first, slash, _ = ref.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
 
 
 def _config(found: Mapping[str, Any]) -> bytes:

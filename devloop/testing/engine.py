@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import queue
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class StoredImage:
 class FakeEngine:
     """Keeps images, names and containers. `is_down`: nothing answers. `blocked`: methods (`save`, `push`) that wait to be cancelled.
 
-    `layout`: how `save` writes: as engines up to 24 (`docker`) or from 25 on (`oci`). `saved`, `pushed`: what was asked, in order.
+    `layout`: how `save` writes: as engines up to 24 (`docker`) or from 25 on (`oci`). `saved`, `pushed`, `pulled`: what was asked, in
+    order. `registry`: name → id of the image that a pull brings.
     """
 
     def __init__(self, *, layout: Layout = "docker", info: EngineInfo | None = None) -> None:
@@ -49,10 +51,13 @@ class FakeEngine:
         self.blocked: set[str] = set()
         self.saved: list[tuple[str, ...]] = []
         self.pushed: list[str] = []
+        self.pulled: list[str] = []
+        self.registry: dict[str, str] = {}
         self._info = info or EngineInfo("20.10.24", "fake", "Fake OS", "1.41")
         self._images: dict[str, StoredImage] = {}
         self._names: dict[str, str] = {}
         self._containers: list[Container] = []
+        self._listeners: list[queue.SimpleQueue[str]] = []
 
     def add(self, ref: str, layers: Sequence[Mapping[str, bytes]], *, config: Mapping[str, str] | None = None) -> str:
         """Stores an image of these layers (path → content) under `ref`; returns its id."""
@@ -65,7 +70,7 @@ class FakeEngine:
         }
         image = StoredImage(json.dumps(content, sort_keys=True).encode(), tars)
         self._images[image.image_id] = image
-        self._names[full_ref(ref)] = image.image_id
+        self._name(ref, image.image_id)
         return image.image_id
 
     def add_container(self, name: str, labels: Mapping[str, str] | None = None) -> Container:
@@ -96,13 +101,15 @@ class FakeEngine:
         return EngineImage(image_id, tags, image.diff_ids, size_bytes, "linux", "amd64", image.config)
 
     def tag(self, image_id: str, ref: str) -> None:
-        self._names[full_ref(ref)] = self.stored(image_id).image_id
+        self._name(ref, self.stored(image_id).image_id)
 
     def untag(self, ref: str) -> None:
         self._check()
         image_id = self._names.pop(full_ref(ref), None)
         if image_id is not None and image_id not in self._names.values():
             del self._images[image_id]
+        if image_id is not None:
+            self._tell("")
 
     def save(self, scope: Scope, refs: Sequence[str]) -> Iterator[bytes]:
         scope.check()
@@ -124,6 +131,20 @@ class FakeEngine:
                 on_line(line)
         return digest
 
+    def pull(self, scope: Scope, ref: str, on_line: Callable[[str], None] | None = None) -> None:
+        scope.check()
+        self._check()
+        self.pulled.append(ref)
+        if ref not in self.registry:
+            raise StepFailed(f"no image {ref} in its registry")
+        if on_line is not None:
+            on_line(f"Pulling {full_ref(ref)}")
+        self._name(ref, self.registry[ref])
+
+    def image_events(self, scope: Scope) -> Iterator[str]:
+        scope.check()
+        return self._told(scope)
+
     def containers(self, labels: Mapping[str, str]) -> tuple[Container, ...]:
         self._check()
         return tuple(
@@ -134,6 +155,24 @@ class FakeEngine:
 
     def environment(self) -> Mapping[str, str]:
         return {"DOCKER_HOST": "unix:///fake/docker.sock"}
+
+    def _name(self, ref: str, image_id: str) -> None:
+        self._names[full_ref(ref)] = image_id
+        self._tell(full_ref(ref))
+
+    def _tell(self, name: str) -> None:
+        for listener in self._listeners:
+            listener.put(name)
+
+    def _told(self, scope: Scope) -> Iterator[str]:
+        listener: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._listeners.append(listener)
+        listener.put("")
+        with scope.on_cancel(lambda: listener.put("")):
+            while True:
+                name = listener.get()
+                scope.check()
+                yield name
 
     def _check(self) -> None:
         if self.is_down:

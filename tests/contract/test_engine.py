@@ -30,6 +30,9 @@ class Fake:
             self.fake.add(f"{name}:{tag}", [{"base": b"same"}, {"file": tag.encode()}])
         self.fake.add_container(f"{name}-box", {"devloop-test": name, "other": "x"})
 
+    def build(self, ref: str) -> None:
+        self.fake.add(ref, [{"base": b"same"}, {"file": b"built"}])
+
     def close(self) -> None:
         """Nothing to clean up."""
 
@@ -40,14 +43,19 @@ class Real:
     def __init__(self, name: str, tmp_path: Path) -> None:
         self.engine: Engine = docker.connect()
         self.name = name
+        self._folder = tmp_path
         (tmp_path / "Dockerfile").write_text("FROM busybox:1.37\nARG TAG\nCOPY file-$TAG /file\n")
-        for tag in ("v1", "v2"):
+        for tag in ("v1", "v2", "v3"):
             (tmp_path / f"file-{tag}").write_text(f"{name} {tag}")
-            self._docker("build", "-q", "--build-arg", f"TAG={tag}", "-t", f"{name}:{tag}", str(tmp_path))
+        for tag in ("v1", "v2"):
+            self.build(f"{name}:{tag}")
         self._docker(
             "run", "-d", "--rm", "--name", f"{name}-box", "--label", f"devloop-test={name}", "--label", "other=x",
             "busybox:1.37", "sleep", "600",
         )  # fmt: skip
+
+    def build(self, ref: str) -> None:
+        self._docker("build", "-q", "--build-arg", f"TAG={ref.rpartition(':')[2]}", "-t", ref, str(self._folder))
 
     def close(self) -> None:
         self._docker("rm", "-f", f"{self.name}-box")
@@ -168,6 +176,45 @@ def test_cancelling_ends_a_save(world: World) -> None:
 def test_pushing_what_is_not_there_fails(world: World, scope: Scope) -> None:
     with pytest.raises(StepFailed):
         world.engine.push(scope, f"127.0.0.1:9/{world.name}:never")
+
+
+def test_pulling_what_is_not_there_fails(world: World, scope: Scope) -> None:
+    with pytest.raises(StepFailed):
+        world.engine.pull(scope, f"127.0.0.1:9/{world.name}:never")
+
+
+def test_any_name_may_have_moved_before_one_listens(world: World, scope: Scope) -> None:
+    assert next(world.engine.image_events(scope)) == ""
+
+
+def test_a_name_that_is_given_is_told_and_one_that_is_taken_away_is_too(world: World, scope: Scope) -> None:
+    found = world.engine.inspect(f"{world.name}:v1")
+    assert found is not None
+    events = world.engine.image_events(scope)
+    next(events)
+    world.engine.tag(found.image_id, f"{world.name}:v3")
+    assert f"{world.name}:v3" in events
+    world.engine.untag(f"{world.name}:v3")
+    assert "" in events
+
+
+def test_a_name_that_a_build_gives_is_told_one_way_or_another(world: World, scope: Scope) -> None:
+    events = world.engine.image_events(scope)
+    next(events)
+    ref = f"{world.name}:v3"
+    world.build(ref)
+    assert any(name in ("", ref) for name in events)
+    world.engine.untag(ref)
+
+
+def test_cancelling_ends_the_events(world: World) -> None:
+    with Scope("test") as scope:
+        events = world.engine.image_events(scope)
+        next(events)
+        scope.spawn("cancel", scope.cancel)
+        with pytest.raises(Cancelled):
+            for _ in events:
+                pass
 
 
 def test_containers_are_found_by_all_their_labels(world: World) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from devloop.effects import docker
+from devloop.effects import docker, docker_events
 from devloop.errors import StepFailed, Unavailable, UsageError
 from devloop.scope import Cancelled, Scope
 from devloop.testing.processes import FakeProcesses
@@ -36,8 +36,8 @@ class BadEngine:
         self.answer("/version", json.dumps(VERSION).encode())
 
     def answer(self, path: str, body: bytes, *, status: str = "200 OK", length: int | None = None) -> None:
-        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length or len(body)}\r\n\r\n"
-        self._answers[path] = head.encode() + body
+        head = f"HTTP/1.1 {status}\r\nDate: Tue, 24 Nov 2026 00:00:00 GMT\r\nContent-Type: application/json\r\n"
+        self._answers[path] = f"{head}Content-Length: {length or len(body)}\r\n\r\n".encode() + body
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -70,6 +70,9 @@ class BadEngine:
                     for path, answer in self._answers.items():
                         if path in target:
                             connection.sendall(answer)
+                            if "/events" in target:
+                                connection.recv(1)
+                                return
                             break
                     else:
                         self.hangs.set()
@@ -260,6 +263,100 @@ def test_a_refused_push_says_what_to_do(said: str, hint: str) -> None:
         docker.connect({"DOCKER_HOST": "unix:///a.sock"}, processes).push(scope, "reg.example/api:v1")
     assert hint in (caught.value.hint or "")
     assert caught.value.evidence == (said,)
+
+
+@pytest.mark.parametrize(
+    ("ref", "said", "hint"),
+    [
+        (
+            "base",
+            "pull access denied for base, repository does not exist",
+            "docker login docker.io`, and check the name",
+        ),
+        ("shop/base:1", "manifest for shop/base:1 not found: manifest unknown", "docker.io has no such image"),
+        ("reg.example/base", "dial tcp: lookup reg.example: no such host", "registry reg.example running"),
+        ("localhost:5001/base", "connection refused", "registry localhost:5001 running"),
+    ],
+)
+def test_a_refused_pull_says_what_to_do(ref: str, said: str, hint: str) -> None:
+    processes = FakeProcesses()
+    processes.when("docker", "pull", stderr=f"{said}\n", code=1)
+    with Scope("test") as scope, pytest.raises(StepFailed) as caught:
+        docker.connect({"DOCKER_HOST": "unix:///a.sock"}, processes).pull(scope, ref)
+    assert hint in (caught.value.hint or "")
+    assert caught.value.where == ref
+    assert processes.calls[0].env == {"DOCKER_HOST": "unix:///a.sock"}
+
+
+def event(action: str, image_id: str, name: str) -> bytes:
+    told = {"Type": "image", "Action": action, "Actor": {"ID": image_id, "Attributes": {"name": name}}}
+    return json.dumps(told).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (event("tag", "sha256:1", "base:latest"), "base:latest"),
+        (event("pull", "busybox:1.37", "busybox"), "busybox:1.37"),
+        (event("untag", "sha256:1", "sha256:1"), ""),
+        (event("load", "sha256:2", "sha256:2"), ""),
+        (b"{}", ""),
+        (b'{"Action": "tag", "Actor": {"Attributes": null}}', ""),
+    ],
+)
+def test_an_event_has_a_name_or_means_any(said: bytes, name: str) -> None:
+    assert docker_events.told(json.loads(said)) == name
+
+
+def test_what_the_engine_tells_of_is_passed_on(bad: BadEngine) -> None:
+    bad.answer("/version", json.dumps({"ApiVersion": "1.49"}).encode())
+    names = [f"base:{number}" for number in range(3)]
+    bad.answer("/events", b"".join(event("tag", "sha256:1", name) for name in names), length=10_000)
+    with Scope("test") as scope:
+        events = at(bad.url).image_events(scope)
+        assert [next(events) for _ in range(4)] == ["", *names]
+    (asked,) = (target for target in bad.asked if "/events" in target)
+    assert asked.startswith("/v1.49/events?since=")
+
+
+def test_many_events_without_a_name_are_one_question() -> None:
+    stream = docker_events.Stream()
+    for name in [*[""] * 1000, "base:1", ""]:
+        stream.tell(name)
+    assert [stream.next(), stream.next()] == ["", "base:1"]
+    for name in ("base:2", ""):
+        stream.tell(name)
+    assert [stream.next(), stream.next()] == ["base:2", ""]
+
+
+def test_after_an_outage_any_name_may_have_moved(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    with Scope("test") as scope:
+        events = at(f"unix://{path}").image_events(scope)
+        for name in ("one:1", "two:2"):
+            with closing(BadEngine(path)) as bad:
+                bad.answer("/version", json.dumps({"ApiVersion": "1.49"}).encode())
+                bad.answer("/events", event("tag", "sha256:1", name), length=10_000)
+                while (told := next(events)) != name:
+                    assert told == ""
+            path.unlink()
+
+
+def test_an_engine_that_says_little_is_looked_at(bad: BadEngine) -> None:
+    bad.answer("/events", b"", length=10_000)
+    with Scope("test") as scope:
+        events = at(bad.url).image_events(scope)
+        assert [next(events) for _ in range(2)] == ["", ""]
+        scope.spawn("cancel", scope.cancel)
+        with pytest.raises(Cancelled):
+            for _ in events:
+                pass
+
+
+def test_an_engine_behind_ssh_is_looked_at() -> None:
+    with Scope("test") as scope:
+        events = at("ssh://nowhere").image_events(scope)
+        assert next(events) == ""
 
 
 @pytest.mark.parametrize(
