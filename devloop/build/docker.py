@@ -104,6 +104,7 @@ class DockerBuilder:
             definitions=recipe.definitions | frozenset(map(recipe.context.joinpath, listing.links)),
             skips=skips,
             why=why,
+            images=recipe.reads.images,
             values=(
                 ("builder", "docker"),
                 ("dockerfile", spec.dockerfile),

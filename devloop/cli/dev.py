@@ -20,7 +20,7 @@ from devloop.config.load import Loaded
 from devloop.deploy import delete as deploy_delete
 from devloop.effects.files import Watcher
 from devloop.effects.roots import everything
-from devloop.errors import ConfigError, DevloopError
+from devloop.errors import ConfigError, DevloopError, UsageError
 from devloop.graph import ALL_STEPS
 from devloop.loop.messages import Done, Reconfigured, Start
 from devloop.observe.aftercare import Aftercare
@@ -86,6 +86,7 @@ class Development:
         self._watcher = Watcher(scope, self._on_batch, self._on_notice, mode=watch.value, on_held=self._on_held)
         self._session.tracker.follow(self._watcher.caught_up)
         self._is_config_broken = False
+        self._is_hearing = False
         self._said = ""
 
     @property
@@ -101,9 +102,7 @@ class Development:
         self._watch()
         tracker.track(self._scope, current.steps.listings())
         if self._is_manual:
-            trigger.on_lines(
-                self._scope, sys.stdin.fileno() if sys.stdin else -1, self._watcher.look, self._on_input_ended
-            )
+            trigger.on_lines(self._scope, sys.stdin.fileno() if sys.stdin else -1, self._look, self._on_input_ended)
         self._report.emit(events.Session(state="watching"))
         current.run(is_partial=True, until_idle=False)
         self._report.emit(events.Session(state="stopping"))
@@ -112,6 +111,25 @@ class Development:
         # While the configuration is broken, what would mend it may be any file that it names.
         extra = [self._loaded.base] if self._is_config_broken else []
         self._watcher.watch({**self._session.tracker.roots(), **everything([*self._loaded.files, *extra])})
+        if not self._is_manual and not self._is_hearing and self._session.tracker.images():
+            self._is_hearing = True
+            self._scope.spawn("base images", self._hear_of_images)
+
+    def _look(self) -> None:
+        self._on_image("")
+        self._watcher.look()
+
+    def _hear_of_images(self) -> None:
+        try:
+            for name in self._session.doors.engine.image_events(self._scope):
+                self._on_image(name)
+        except UsageError as exc:
+            self._report.fail(exc)
+
+    def _on_image(self, name: str) -> None:
+        at_s = self._report.clock()
+        if changed := self._session.tracker.images_changed(name):
+            self._session.loop.post(changed, at_s)
 
     def _on_batch(self, paths: frozenset[Path]) -> None:
         at_s = self._report.clock()

@@ -1,6 +1,7 @@
 """`devloop render`: the manifests as they would be applied, without building and without a cluster.
 
 It is the same loop as `run` on a smaller graph, whose build and place steps only work out the names: a tag follows from the inputs.
+The engine is only asked which base images it has.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from devloop.cli import session
 from devloop.cli.naming import NamesOnly, filled
 from devloop.cli.options import Common, Output
 from devloop.cli.report import Report, reporting
+from devloop.config import model
+from devloop.errors import Unavailable, UsageError
 from devloop.loop.state import State
+from devloop.loop.steps import Doors
 from devloop.products import Manifest
 from devloop.scope import Scope
 
@@ -26,7 +30,7 @@ def render(common: Common) -> int:
         loaded = session.load(common)
         namespace = common.namespace or loaded.project.cluster.namespace or ""
         with Scope("render") as scope, report.interrupts.during(scope.cancel):
-            doors = session.open_doors(scope, None)
+            doors = _open_doors(scope, common, loaded.project, report)
             current = session.Session(
                 scope,
                 session.plan(loaded),
@@ -37,6 +41,13 @@ def render(common: Common) -> int:
                 wrap=lambda steps: NamesOnly(steps, loaded.project.cluster.registry),
             )
             current.tracker.track(scope, current.steps.listings())
+            if problem := current.tracker.unanswered:
+                report.emit(
+                    events.Notice(
+                        message=f"tags are not those of `devloop run`, which hang on base images: {problem.message}",
+                        hint=problem.hint or "",
+                    )
+                )
             state = current.run(is_partial=False, until_idle=True)
             scope.cancel()
         code = session.exit_code(state)
@@ -45,6 +56,24 @@ def render(common: Common) -> int:
         return code
 
     return reporting(common, body, to_stderr=True)
+
+
+def _open_doors(scope: Scope, common: Common, project: model.Project, report: Report) -> Doors:
+    """With the engine that `run` would build on, as far as that can be told without a cluster."""
+
+    def context() -> str:
+        try:
+            return session.connect(common, project, report).context
+        except UsageError:
+            return ""
+
+    try:
+        return session.open_doors(scope, None, context)
+    except Unavailable as exc:
+        report.emit(
+            events.Notice(message=f"another engine is asked for base images: {exc.message}", hint=exc.hint or "")
+        )
+        return session.open_doors(scope, None)
 
 
 def _filled(state: State, report: Report) -> list[Manifest]:

@@ -96,7 +96,7 @@ class Session:
         self.report = report
         self.wanted = frozenset(wanted)
         self._live = live or NobodyLive()
-        self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base)
+        self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base, self._image_id)
         self.steps = Steps(
             current,
             doors,
@@ -119,6 +119,10 @@ class Session:
 
     def _post(self, changed: Changed) -> None:
         self.loop.post(changed)
+
+    def _image_id(self, name: str) -> str | None:
+        found = self.doors.engine.inspect(name)
+        return found.image_id if found else None
 
     def _choose(self, scope: Scope) -> Placer:
         from devloop.place import choose
@@ -166,6 +170,8 @@ class Session:
                 self.doors.engine.info()
                 if self.doors.cluster:
                     self.doors.cluster.version(scope)
+                if moved := self.tracker.images_changed():
+                    self._post(moved)
                 return
             except Unavailable:
                 continue

@@ -1,7 +1,8 @@
 """Which inputs each target has now, and which targets a change on disk touches.
 
-Comes in: a way to list each target's inputs, and paths that changed. Goes out: digests, as a `Changed` for the loop. A changed file
-costs one file; a changed definition (a Dockerfile, a kustomization) lists its target again. It never builds or renders anything.
+Comes in: a way to list each target's inputs, and what changed: paths, or names of images that targets stand on. Goes out: digests, as
+a `Changed` for the loop. A changed file costs one file; a changed definition (a Dockerfile, a kustomization) lists its target again.
+It never builds or renders anything.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devloop.errors import DevloopError, StepFailed
+from devloop.loop.bases import Bases, of_name
 from devloop.loop.messages import Changed
 from devloop.products import Inputs
 from devloop.scope import Scope
@@ -31,13 +33,18 @@ class Listing:
 @dataclass
 class _Tracked:
     listing: Listing
+    bases: Bases
     inputs: InputsDigest | None = None
     problem: DevloopError | None = None
 
     @property
     def digest(self) -> str:
         content = f"problem:{self.problem}" if self.problem or self.inputs is None else self.inputs.value
-        return hashlib.sha256(f"{content}\0{self.listing.values}".encode()).hexdigest()
+        return hashlib.sha256(f"{content}\0{self.listing.values}\0{self.bases.text(self.images)}".encode()).hexdigest()
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        return self.known.images if self.known else ()
 
     @property
     def roots(self) -> frozenset[Path]:
@@ -52,11 +59,19 @@ class _Tracked:
 
 
 class Tracker:
-    """The inputs of all targets. Safe from many threads; blocks while it reads or lists."""
+    """The inputs of all targets. Safe from many threads; blocks while it reads or lists.
 
-    def __init__(self, digests: FileDigests, base: Path) -> None:
+    `image_id`: the id of the engine's image of a name, None when there is none; blocks, and raises a DevloopError when the engine does
+    not answer.
+    """
+
+    def __init__(
+        self, digests: FileDigests, base: Path, image_id: Callable[[str], str | None] = lambda _name: None
+    ) -> None:
         self._digests = digests
         self._base = base
+        self._bases = Bases(image_id)
+        self._unanswered: DevloopError | None = None
         self._lock = threading.RLock()
         self._tracked: dict[str, _Tracked] = {}
         self._skips: dict[Path, _LeftOut] = {}
@@ -65,9 +80,10 @@ class Tracker:
     def track(self, scope: Scope, listings: Mapping[str, Listing]) -> None:
         """Lists the inputs of these targets and forgets all others. Raises: Cancelled."""
         with self._lock:
-            self._tracked = {target: _Tracked(listing) for target, listing in listings.items()}
+            self._tracked = {target: _Tracked(listing, self._bases) for target, listing in listings.items()}
             for tracked in self._tracked.values():
                 self._list(scope, tracked)
+            self._unanswered = self._bases.ask(self.images()).problem
 
     def digests(self) -> dict[str, str]:
         """Target → digest of its inputs."""
@@ -89,6 +105,16 @@ class Tracker:
             self._skips |= {root: each for root, each in before.items() if each.is_same(self._skips.get(root))}
             return dict(self._skips)
 
+    def images(self) -> frozenset[str]:
+        """Names of images of the engine that targets stand on."""
+        with self._lock:
+            return frozenset(name for tracked in self._tracked.values() for name in tracked.images)
+
+    @property
+    def unanswered(self) -> DevloopError | None:
+        """Why the engine did not say which images those are when they were tracked: digests without that are of no use to a build."""
+        return self._unanswered
+
     def problem(self, target: str) -> DevloopError | None:
         """Why the target's inputs cannot be told, if so: the step that needs them fails with it."""
         with self._lock:
@@ -99,17 +125,19 @@ class Tracker:
         """Takes note of paths that may have changed; None when no target's inputs did."""
         paths = sorted(paths)
         with self._lock:
-            moved: dict[str, str] = {}
-            files: dict[Path, None] = {}
-            reasons: dict[str, str] = {}
-            for target, tracked in self._tracked.items():
-                before = tracked.digest
-                touched = self._refresh(scope, tracked, paths)
-                if tracked.digest != before:
-                    moved[target] = tracked.digest
-                    files |= dict.fromkeys(touched)
-                    reasons[target] = self._why(touched)
+            before = self.digests()
+            touched = {target: self._refresh(scope, tracked, paths) for target, tracked in self._tracked.items()}
+            moved = {target: digest for target, digest in self.digests().items() if digest != before[target]}
+            files = dict.fromkeys(path for target in moved for path in touched[target])
+            reasons = {target: self._why(touched[target]) for target in moved}
             return Changed(moved, tuple(map(self.name, files)), reasons) if moved else None
+
+    def images_changed(self, name: str = "") -> Changed | None:
+        """Takes note that a name ("": any) may stand for another image of the engine; None when no target's inputs changed.
+
+        Blocks on the engine, only where a target stands on the name. What it does not answer stays as it is.
+        """
+        return self._moved_by(self._bases.ask(of_name(self.images(), name)).moved)
 
     def follow(self, caught_up: Callable[[Scope], bool]) -> None:
         """From now on `changed` hears of whatever happens; `caught_up` blocks until it has heard of all there was, if that can be said."""
@@ -126,9 +154,10 @@ class Tracker:
         return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else path.as_posix()
 
     def confirm(self, scope: Scope, target: str, digest: str) -> Changed | None:
-        """None when the target's inputs are, on disk and now, those of `digest`; else what they are.
+        """None when the target's inputs are, on disk, in the engine and now, those of `digest`; else what moved.
 
-        Blocks: costs what changed while a watcher is followed, and a listing of the target's inputs otherwise.
+        Blocks: costs what changed while a watcher is followed, and a listing of the target's inputs otherwise. Raises: DevloopError when
+        the engine does not say which images they stand on.
         """
         is_known = self._caught_up(scope)
         with self._lock:
@@ -137,26 +166,54 @@ class Tracker:
                 return None
             if not is_known:
                 self._list(scope, tracked)
-            if tracked.digest == digest:
-                return None
-            return Changed({target: tracked.digest}, (), {target: "its inputs changed while they were read"})
+        return self._compare(target, digest)
 
     def is_current(self, scope: Scope) -> bool | None:
-        """Whether the digests are those of what is on disk now, for all targets; None without any. Blocks as `confirm`, for all.
+        """Whether the digests are those of what is there now, for all targets; None without any. Blocks as `confirm`, for all.
 
-        What is found to differ is not taken over: whoever follows the disk will report it, and it counts as changed then.
+        What is found to differ is not taken over: whoever follows the disk and the engine will report it, and it counts as changed then.
         """
-        if self._tracked and self._caught_up(scope):
-            return True
+        if not (self._tracked and self._caught_up(scope)):
+            with self._lock:
+                if not self._tracked:
+                    return None
+                for tracked in self._tracked.values():
+                    now = _Tracked(tracked.listing, self._bases)
+                    self._list(scope, now)
+                    if now.digest != tracked.digest:
+                        return False
+        return self._bases.is_current(self.images())
+
+    def _compare(self, target: str, digest: str) -> Changed | None:
+        """Asks the engine again; None when the target's inputs are those of `digest`, else what moved."""
+        answer = self._bases.ask(self._images_of(target), is_removal_news=True)
+        if answer.problem:
+            raise answer.problem
         with self._lock:
-            if not self._tracked:
-                return None
-            for tracked in self._tracked.values():
-                now = _Tracked(tracked.listing)
-                self._list(scope, now)
-                if now.digest != tracked.digest:
-                    return False
-            return True
+            moved = self._moved_by(answer.moved)
+            tracked = self._tracked.get(target)
+            if tracked is None or tracked.digest == digest:
+                return moved
+            moved = moved or Changed({})
+            why = moved.reasons.get(target, "its inputs changed while they were read")
+            return Changed({**moved.inputs, target: tracked.digest}, moved.files, {**moved.reasons, target: why})
+
+    def _images_of(self, target: str) -> tuple[str, ...]:
+        with self._lock:
+            tracked = self._tracked.get(target)
+            return tracked.images if tracked else ()
+
+    def _moved_by(self, names: frozenset[str]) -> Changed | None:
+        """What follows for all targets from names that stand for other images now."""
+        if not names:
+            return None
+        with self._lock:
+            standing = {target: names.intersection(tracked.images) for target, tracked in self._tracked.items()}
+            reasons = {
+                target: f"base image {', '.join(sorted(moved))} changed" for target, moved in standing.items() if moved
+            }
+            moved = {target: self._tracked[target].digest for target in reasons}
+            return Changed(moved, tuple(f"base image {name}" for name in sorted(names)), reasons) if moved else None
 
     def _list(self, scope: Scope, tracked: _Tracked) -> None:
         try:
@@ -165,16 +222,20 @@ class Tracker:
         except DevloopError as exc:
             tracked.problem = exc
 
+    def _list_again(self, scope: Scope, tracked: _Tracked) -> None:
+        self._list(scope, tracked)
+        self._bases.ask(tracked.images)
+
     def _refresh(self, scope: Scope, tracked: _Tracked, paths: list[Path]) -> list[Path]:
         """Brings the target up to date; the paths that mattered to it."""
         if tracked.problem or tracked.inputs is None:
             near = [path for path in paths if any(path == root or root in path.parents for root in tracked.roots)]
             if near:
-                self._list(scope, tracked)
+                self._list_again(scope, tracked)
             return near
         defining = [path for path in paths if tracked.inputs.inputs.is_defined_by(path)]
         if defining:
-            self._list(scope, tracked)
+            self._list_again(scope, tracked)
             return [
                 path for path in paths if path in defining or (tracked.inputs and tracked.inputs.inputs.matches(path))
             ]

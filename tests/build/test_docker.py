@@ -121,6 +121,14 @@ def test_a_required_image_may_be_copied_from_whatever_its_name(tmp_path: Path) -
     assert names(inputs(tmp_path, requires=(model.Require("shop/base"),))) == {"Dockerfile", "any"}
 
 
+def test_it_stands_on_the_images_that_the_target_needs(tmp_path: Path) -> None:
+    text = "ARG TAG=1\nFROM base:$TAG AS one\nCOPY --from=tools /x /\nFROM other AS two\nFROM one\nRUN --mount=from=cache,target=/c true\n"
+    write(tmp_path, {"Dockerfile": text})
+    assert set(inputs(tmp_path).images) == {"base:1", "tools", "cache"}
+    assert set(inputs(tmp_path, model.Docker(target="two", build_args={"TAG": "2"})).images) == {"other"}
+    assert inputs(tmp_path, requires=(model.Require("shop/x", alias="TAG"),)).images == ("cache", "tools")
+
+
 def test_a_missing_dockerfile_names_those_that_are_there(tmp_path: Path) -> None:
     write(tmp_path, {"api/api.Dockerfile": "FROM a\n"})
     with pytest.raises(StepFailed, match="no Dockerfile") as raised:

@@ -50,6 +50,7 @@ def test_render_builds_nothing_and_its_json_is_one_list(bare_devloop: Devloop, p
     listed = json.loads(done.stdout)
     assert listed["kind"] == "List"
     assert listed["items"][0]["kind"] == "Deployment"
+    assert "tags are not those of `devloop run`" in done.stderr
 
 
 def test_apply_wants_images_that_are_built(devloop: Devloop, project: Project) -> None:

@@ -1,0 +1,94 @@
+"""What becomes of images when the ones that they stand on move in the engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.driver import Completed, Devloop
+from tests.e2e.engine import remove_images
+from tests.e2e.project import Project
+from tests.e2e.web import http_get
+
+
+@pytest.fixture(autouse=True)
+def _no_images_left(engine: str, tmp_path: Path) -> Iterator[None]:
+    yield
+    remove_images(f"e2e-{tmp_path.name.lower()}")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project(tmp_path / tmp_path.name)
+    (project.folder / "base").mkdir()
+    project.write("base/Dockerfile", "FROM busybox:1.37\nCOPY base.html /www/base.html\n")
+    project.write(
+        "web/Dockerfile", (project.folder / "web/Dockerfile").read_text().replace("busybox:1.37", base(project))
+    )
+    return project
+
+
+def base(project: Project) -> str:
+    return project.image("base:dev")
+
+
+def build_base(project: Project, content: str) -> None:
+    project.write("base/base.html", f"{content}\n")
+    docker("build", "--quiet", "--tag", base(project), str(project.folder / "base"))
+
+
+def docker(*arguments: str) -> None:
+    done = subprocess.run(
+        ["docker", *arguments], env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def answers(project: Project, text: str) -> None:
+    http_get(project.port, "/base.html", until=lambda answer: answer.text.strip() == text)
+
+
+def test_a_rebuilt_base_is_one_update_of_what_stands_on_it(devloop: Devloop, project: Project) -> None:
+    build_base(project, "first")
+    dev = devloop.at(project.folder).start("dev")
+    dev.wait_event(kind="update", update=1, state="ready")
+    answers(project, "first")
+    build_base(project, "first")
+    docker("tag", base(project), project.image("other:dev"))
+    docker("tag", project.image("other:dev"), base(project))
+    build_base(project, "second")
+    answers(project, "second")
+    ready = dev.wait_event(kind="update", update=2, state="ready")
+    assert ready["changed"] == [f"base image {base(project)}"]
+    assert ready["fresh"] is True
+    project.edit("edited")
+    dev.wait_event(kind="update", update=3, state="ready")
+    of_builds = [each for each in dev.events if each["kind"] == "step" and each["step"] == "build"]
+    assert [(each["state"], each["reason"]) for each in of_builds if each["state"] == "finished"] == [
+        ("finished", "first time in this session"),
+        ("finished", f"base image {base(project)} changed"),
+        ("finished", "web/index.html changed"),
+    ]
+    assert not [each for each in of_builds if each["state"] == "cancelled"]
+
+
+def test_render_names_what_run_would_build_on_the_base_of_now(bare_devloop: Devloop, project: Project) -> None:
+    there = bare_devloop.at(project.folder)
+    build_base(project, "first")
+    first = built(there.run("build", "--output", "json"), project)
+    assert first in there.run("render", as_json=False).stdout
+    build_base(project, "second")
+    second = there.run("render", as_json=False).stdout
+    assert first not in second
+    assert built(there.run("build", "--output", "json"), project) in second
+
+
+def built(done: Completed, project: Project) -> str:
+    assert done.code == 0, done.stdout
+    ref = done.events[-1]["images"][project.image("web")]
+    assert isinstance(ref, str)
+    return ref
