@@ -48,6 +48,10 @@ class Docker:
     build_args: Mapping[str, str] = _mapping(
         "Values for the Dockerfile's ARG instructions.", examples=[{"VERSION": "1.2"}]
     )
+    pull_parent: bool = _doc(
+        "Pull the images that the Dockerfile names, FROM for one, before the first build of a session, even if the engine has them.",
+        default=False,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the names of the engine's images that targets stand on (FROM, COPY --from) stand for.
 
 Comes in: names, and a way to ask which image has one. Goes out: what enters the digests of those targets, and which names moved. It
-asks the engine and nobody else.
+asks the engine and nobody else; it pulls only what it is told to.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Bases:
         self._image_id = image_id
         self._asking = threading.Lock()  # so that answers are taken in the order in which they were given
         self._ids: dict[str, str] = {}
+        self._pulled: set[str] = set()
 
     def text(self, names: Iterable[str]) -> str:
         """What the names stand for, as it enters a digest. Does not block."""
@@ -62,6 +63,13 @@ class Bases:
             return all(self._found(name, is_removal_news=False) == self._ids.get(name) for name in names)
         except DevloopError:
             return False
+
+    def pull(self, names: Iterable[str], pull: Callable[[str], None]) -> None:
+        """Pulls each name that was not pulled before. Blocks. Raises: what `pull` raises."""
+        for name in names:
+            if name not in self._pulled:
+                pull(name)
+                self._pulled.add(name)
 
     def _found(self, name: str, *, is_removal_news: bool) -> str:
         try:

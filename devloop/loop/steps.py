@@ -161,6 +161,8 @@ class Steps:
         artifact = self.plan.artifacts[target.removeprefix("image/")]
         ref = image_ref(artifact.image, start.digest)
         tools = self._tools(target)
+        if artifact.docker and artifact.docker.pull_parent:
+            self._pull(scope, start, tools)
         if found := tools.engine.inspect(ref):
             return Outcome(Image(artifact.image, ref, found.image_id), skipped="the engine has it already")
         requires = {
@@ -175,6 +177,21 @@ class Steps:
             raise Cancelled("its inputs changed while it was built")
         tools.engine.tag(image_id, ref)
         return Outcome(Image(artifact.image, ref, image_id))
+
+    def _pull(self, scope: Scope, start: Start, tools: Tools) -> None:
+        """Before anything is made of them; if that moved what the target stands on, it is decided on anew. Raises: Cancelled, too."""
+
+        def pull(name: str) -> None:
+            try:
+                tools.engine.pull(scope, name, tools.line)
+            except StepFailed as failed:
+                instead = "without docker.pullParent, the engine's own image is used"
+                hint = f"{failed.hint}; {instead}" if failed.hint else instead
+                raise StepFailed(failed.message, hint=hint, where=failed.where, evidence=failed.evidence) from failed
+
+        if moved := self._tracker.pull(start.node.target, start.inputs, pull):
+            self._post(moved)
+            raise Cancelled("newer images to build on were pulled")
 
     def _place(self, scope: Scope, start: Start, product: Products) -> Outcome:
         image = _image(product(Node(start.node.target, "build")))

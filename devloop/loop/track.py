@@ -139,6 +139,14 @@ class Tracker:
         """
         return self._moved_by(self._bases.ask(of_name(self.images(), name)).moved)
 
+    def pull(self, target: str, digest: str, pull: Callable[[str], None]) -> Changed | None:
+        """Pulls the images that the target stands on, each once; None when its inputs are those of `digest` then, else what moved.
+
+        Blocks. Raises: what `pull` raises, and as `confirm`.
+        """
+        self._bases.pull(self._images_of(target), pull)
+        return self._compare(target, digest)
+
     def follow(self, caught_up: Callable[[Scope], bool]) -> None:
         """From now on `changed` hears of whatever happens; `caught_up` blocks until it has heard of all there was, if that can be said."""
         self._caught_up = caught_up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 
@@ -11,6 +12,13 @@ def remove_images(prefix: str) -> None:
     names = [name for name in listed.split() if not name.endswith(":<none>")]
     if names:
         _docker("rmi", "--force", *names)
+
+
+def layers(ref: str) -> list[str]:
+    """The layers of an image, base first."""
+    found = json.loads(_docker("image", "inspect", ref))[0]["RootFS"]["Layers"]
+    assert isinstance(found, list)
+    return found
 
 
 def _docker(*args: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.driver import Completed, Devloop
-from tests.e2e.engine import remove_images
+from tests.e2e.engine import layers, remove_images
 from tests.e2e.project import Project
+from tests.e2e.registry import Registry
 from tests.e2e.web import http_get
 
 
@@ -30,6 +32,13 @@ def project(tmp_path: Path) -> Project:
         "web/Dockerfile", (project.folder / "web/Dockerfile").read_text().replace("busybox:1.37", base(project))
     )
     return project
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with closing(Registry()) as made:
+        yield made
+        remove_images(made.name)
 
 
 def base(project: Project) -> str:
@@ -85,6 +94,30 @@ def test_render_names_what_run_would_build_on_the_base_of_now(bare_devloop: Devl
     second = there.run("render", as_json=False).stdout
     assert first not in second
     assert built(there.run("build", "--output", "json"), project) in second
+
+
+def test_a_base_is_pulled_only_when_asked_to(bare_devloop: Devloop, project: Project, registry: Registry) -> None:
+    there = bare_devloop.at(project.folder)
+    name = f"{registry.name}/base:dev"
+    project.write("web/Dockerfile", f"FROM {name}\nCOPY index.html /\n")
+    older = registry.serve("older")
+    docker("pull", "--quiet", name)
+    newer = registry.serve("newer")
+    registry.asked.clear()
+    ref = built(there.run("build", "--output", "json"), project)
+    assert layers(ref)[0] == older
+    assert registry.asked == []
+    artifact = f"    - image: {project.image('web')}\n      context: web\n"
+    project.write("devloop.yaml", project.config().replace(artifact, f"{artifact}      docker: {{pullParent: true}}\n"))
+    ref = built(there.run("build", "--output", "json"), project)
+    assert layers(ref)[0] == newer
+    assert ref in there.run("render", as_json=False).stdout
+    registry.close()
+    done = there.run("build", "--output", "json")
+    (failed,) = done.of(kind="step", step="build", state="failed")
+    assert "docker pull" in failed["error"]
+    assert registry.name in failed["hint"]
+    assert "without docker.pullParent" in failed["hint"]
 
 
 def built(done: Completed, project: Project) -> str:

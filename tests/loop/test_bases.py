@@ -205,6 +205,44 @@ def test_a_name_that_the_engine_refuses_is_none_of_its_images(names: Names, tmp_
     assert tracker.confirm(Scope(), "api", tracker.digests()["api"]) is None
 
 
+def test_each_base_is_pulled_once_and_what_moved_is_told_to_each(tracker: Tracker, names: Names) -> None:
+    pulled: list[str] = []
+
+    def pull(name: str) -> None:
+        pulled.append(name)
+        names.ids[name] = "2"
+
+    before = tracker.digests()
+    moved = tracker.pull("api", before["api"], pull)
+    assert moved is not None
+    assert set(moved.inputs) == {"api", "web"}
+    assert tracker.pull("web", before["web"], pull) is not None
+    after = tracker.digests()
+    assert tracker.pull("web", after["web"], pull) is None
+    assert tracker.pull("unit", after["unit"], pull) is None
+    assert pulled == ["base", "other"]
+
+
+def test_what_was_pulled_for_another_target_is_no_base_to_build_on_unseen(tracker: Tracker, names: Names) -> None:
+    before = tracker.digests()
+    tracker.pull("web", before["web"], lambda name: names.ids.update({name: "2"}))
+    moved = tracker.pull("api", before["api"], lambda name: None)
+    assert moved is not None
+    assert moved.inputs == {"api": tracker.digests()["api"]}
+
+
+def test_a_pull_that_failed_is_tried_again(tracker: Tracker) -> None:
+    def fail(name: str) -> None:
+        raise StepFailed(f"no {name}")
+
+    pulled: list[str] = []
+    digest = tracker.digests()["api"]
+    with pytest.raises(StepFailed):
+        tracker.pull("api", digest, fail)
+    assert tracker.pull("api", digest, pulled.append) is None
+    assert pulled == ["base"]
+
+
 @pytest.mark.parametrize(
     "told", ["base", "base:latest", "library/base", "docker.io/library/base:latest", "index.docker.io/base:latest"]
 )
