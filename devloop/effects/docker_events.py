@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from devloop.scope import Scope
 
 LOOK_S = 2.0
+BUSY = 1 / 400  # the share of a core that looks may take, however many names are asked about after each
 SELDOM_S = 60.0  # a connection may die without a word
 # What BuildKit names is told of from 28.1 on only, whatever stores the images: moby issues 45404, 46905, 47978 and 49678.
 _TELLS_OF_BUILDS = (1, 49)
@@ -41,10 +42,18 @@ def _follow(scope: Scope, dial: Callable[[], socket.socket] | None) -> Iterator[
             stream.tell("")
         else:
             inner.spawn("image events", lambda: stream.read(inner, dial))
+        spent_s = 0.0
         while True:
-            name = stream.next()
+            name = stream.next(pause_s(spent_s))
             inner.check()
+            began_s = time.thread_time()
             yield name
+            spent_s = time.thread_time() - began_s
+
+
+def pause_s(spent_s: float) -> float:
+    """Seconds until the next look, where a look makes whoever hears of it spend so much of this thread's time."""
+    return min(max(LOOK_S, spent_s / BUSY), SELDOM_S)
 
 
 class Stream:
@@ -61,10 +70,10 @@ class Stream:
             self._is_any_waiting = self._is_any_waiting or not name
             self._news.put(name)
 
-    def next(self) -> str:
-        """The next name; after a while without any, ""."""
+    def next(self, look_s: float) -> str:
+        """The next name; after a while without any, "": `look_s` where the engine does not tell of everything."""
         try:
-            name = self._news.get(timeout=SELDOM_S if self._is_complete else LOOK_S)
+            name = self._news.get(timeout=SELDOM_S if self._is_complete else look_s)
         except queue.Empty:
             name = ""
         if not name:

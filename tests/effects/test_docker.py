@@ -323,10 +323,15 @@ def test_many_events_without_a_name_are_one_question() -> None:
     stream = docker_events.Stream()
     for name in [*[""] * 1000, "base:1", ""]:
         stream.tell(name)
-    assert [stream.next(), stream.next()] == ["", "base:1"]
+    assert [stream.next(1), stream.next(1)] == ["", "base:1"]
     for name in ("base:2", ""):
         stream.tell(name)
-    assert [stream.next(), stream.next()] == ["base:2", ""]
+    assert [stream.next(1), stream.next(1)] == ["base:2", ""]
+
+
+@pytest.mark.parametrize(("spent_s", "pause_s"), [(0, 2), (0.001, 2), (0.01, 4), (10, 60)])
+def test_dear_looks_are_rarer(spent_s: float, pause_s: float) -> None:
+    assert docker_events.pause_s(spent_s) == pytest.approx(pause_s)
 
 
 def test_after_an_outage_any_name_may_have_moved(tmp_path: Path) -> None:
