@@ -147,6 +147,9 @@ class Target(Event):
     ref: str = _doc("The image's name with the tag that its digest gives it.", default="")
     files: tuple[str, ...] = _doc("The files that it reads, relative to the project.")
     builds_on: tuple[str, ...] = _doc("The targets that it requires or needs, and the images that it deploys.")
+    images: tuple[str, ...] = _doc(
+        "The engine's images that it stands on (`FROM`, `COPY --from`), by name.", default=()
+    )
     feeds: tuple[str, ...] = _doc("The targets that depend on it.")
     owed: bool | None = _doc(
         "Whether `run` would do something for it now; absent when that cannot be told.", default=None

@@ -58,6 +58,7 @@ FULL: list[events.AnyEvent] = [
         ref="a:d",
         files=("a.py",),
         builds_on=("image/b",),
+        images=("busybox:1.37",),
         feeds=("deploy/c",),
         owed=True,
         why=("the engine has no such image",),

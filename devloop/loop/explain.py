@@ -63,7 +63,16 @@ def of_target(known: Known, target: str, *, digest: str, ref: str = "") -> event
         why = (f"its inputs cannot be told: {place}{inputs.message}",)
         return events.Target(target=target, digest="", files=(), builds_on=builds_on, feeds=feeds, why=why)
     files = tuple(map(known.name, inputs.files))
-    return events.Target(target=target, digest=digest, ref=ref, files=files, builds_on=builds_on, feeds=feeds, why=())
+    return events.Target(
+        target=target,
+        digest=digest,
+        ref=ref,
+        files=files,
+        builds_on=builds_on,
+        images=inputs.images,
+        feeds=feeds,
+        why=(),
+    )
 
 
 def _rule(path: Path, inputs: Inputs | DevloopError) -> tuple[str, bool]:

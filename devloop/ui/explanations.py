@@ -36,8 +36,8 @@ def target(event: Target, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
         count = f"{len(event.files)} {'file' if len(event.files) == 1 else 'files'}"
         names = ", ".join(shown) + (f" and {more} more (-v shows them)" if more else "")
         yield f"  reads {count}: {names}" if names else "  reads no file"
-    if event.builds_on:
-        yield f"  builds on {', '.join(event.builds_on)}"
+    if on := (*event.builds_on, *event.images):
+        yield f"  builds on {', '.join(on)}"
     if event.feeds:
         yield f"  feeds {', '.join(event.feeds)}"
     verb = "build" if event.target.startswith("image/") else "write"

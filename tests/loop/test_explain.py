@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from devloop.errors import DevloopError, StepFailed
@@ -34,7 +35,7 @@ def known(**more: Inputs | DevloopError) -> Known:
     }
     inputs: dict[str, Inputs | DevloopError] = {
         "image/lib": reading("lib/x", "lib/y"),
-        "image/api": reading("api/x"),
+        "image/api": replace(reading("api/x"), images=("busybox:1.37",)),
         "deploy/db": reading("k8s/db.yaml"),
         "deploy/web": reading("k8s/web.yaml", "lib/y"),
     }
@@ -104,7 +105,7 @@ def test_a_target_says_what_it_hangs_on_and_what_hangs_on_it() -> None:
     lib = of_target(known(), "image/lib", digest="abc", ref="lib:abc")
     assert (lib.files, lib.builds_on, lib.feeds, lib.ref) == (("lib/x", "lib/y"), (), ("image/api",), "lib:abc")
     api = of_target(known(), "image/api", digest="abc")
-    assert (api.builds_on, api.feeds) == (("image/lib",), ("deploy/web",))
+    assert (api.builds_on, api.images, api.feeds) == (("image/lib",), ("busybox:1.37",), ("deploy/web",))
     web = of_target(known(), "deploy/web", digest="abc")
     assert (web.builds_on, web.feeds) == (("image/api", "deploy/db"), ())
     assert of_target(known(), "deploy/db", digest="abc").feeds == ("deploy/web",)
