@@ -85,14 +85,28 @@ def test_a_rebuilt_base_is_one_update_of_what_stands_on_it(devloop: Devloop, pro
     assert not [each for each in of_builds if each["state"] == "cancelled"]
 
 
-def test_render_names_what_run_would_build_on_the_base_of_now(bare_devloop: Devloop, project: Project) -> None:
+def test_manual_takes_a_rebuilt_base_over_on_enter(devloop: Devloop, project: Project) -> None:
+    build_base(project, "first")
+    dev = devloop.at(project.folder).start("dev", "--output", "json", "--watch", "manual", with_terminal=True)
+    dev.wait_event(kind="update", update=1, state="ready")
+    build_base(project, "second")
+    dev.type("\n")
+    answers(project, "second")
+    assert dev.wait_event(kind="update", update=2, state="ready")["changed"] == [f"base image {base(project)}"]
+
+
+def test_render_and_explain_know_the_base_of_now(bare_devloop: Devloop, project: Project) -> None:
     there = bare_devloop.at(project.folder)
     build_base(project, "first")
     first = built(there.run("build", "--output", "json"), project)
     assert first in there.run("render", as_json=False).stdout
+    assert "run would not build" in there.run("explain", project.image("web"), as_json=False).stdout
     build_base(project, "second")
     second = there.run("render", as_json=False).stdout
     assert first not in second
+    explained = there.run("explain", project.image("web"), as_json=False).stdout
+    assert "run would build" in explained
+    assert f"builds on {base(project)}" in explained
     assert built(there.run("build", "--output", "json"), project) in second
 
 
