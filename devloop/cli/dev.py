@@ -7,7 +7,7 @@ to. Whatever the user breaks meanwhile, it says so, keeps watching, and goes on 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from devloop.cli.report import INTERRUPTED, Report, reporting
 from devloop.config.load import Loaded
 from devloop.deploy import delete as deploy_delete
 from devloop.effects.files import Watcher
-from devloop.effects.roots import everything
+from devloop.effects.roots import Skips, everything
 from devloop.errors import ConfigError, DevloopError, UsageError
 from devloop.graph import ALL_STEPS
-from devloop.loop.messages import Done, Reconfigured, Start
+from devloop.loop.messages import Changed, Done, Reconfigured, Start
 from devloop.observe.aftercare import Aftercare
 from devloop.observe.forward import Forwarder
 from devloop.observe.logs import LogFollower
@@ -85,6 +85,7 @@ class Development:
         self._is_manual = watch is Watch.manual
         self._watcher = Watcher(scope, self._on_batch, self._on_notice, mode=watch.value, on_held=self._on_held)
         self._session.tracker.follow(self._watcher.caught_up)
+        self._watched: frozenset[Path] = frozenset()
         self._is_config_broken = False
         self._is_hearing = False
         self._said = ""
@@ -98,22 +99,26 @@ class Development:
         current, tracker = self._session, self._session.tracker
         current.started("dev")
         self._forwards.listen(self._loaded.project.port_forward, self._cluster.namespace)
+        self._watch(tracker.survey(self._scope, current.steps.listings()))
         tracker.track(self._scope, current.steps.listings())
-        self._watch()
-        tracker.track(self._scope, current.steps.listings())
+        self._watch(tracker.roots())
         if self._is_manual:
             trigger.on_lines(self._scope, sys.stdin.fileno() if sys.stdin else -1, self._look, self._on_input_ended)
         self._report.emit(events.Session(state="watching"))
         current.run(is_partial=True, until_idle=False)
         self._report.emit(events.Session(state="stopping"))
 
-    def _watch(self) -> None:
+    def _watch(self, roots: Mapping[Path, Skips]) -> Changed | None:
+        """Watches what targets read. What happened at a new root before it was watched has been looked for, too: the answer."""
         # While the configuration is broken, what would mend it may be any file that it names.
         extra = [self._loaded.base] if self._is_config_broken else []
-        self._watcher.watch({**self._session.tracker.roots(), **everything([*self._loaded.files, *extra])})
+        self._watcher.watch({**roots, **everything([*self._loaded.files, *extra])})
         if not self._is_manual and not self._is_hearing and self._session.tracker.images():
             self._is_hearing = True
             self._scope.spawn("base images", self._hear_of_images)
+        new = roots.keys() - self._watched
+        self._watched = frozenset(roots)
+        return self._session.tracker.changed(self._scope, new) if new else None
 
     def _look(self) -> None:
         self._on_image("")
@@ -139,8 +144,9 @@ class Development:
             self._reload(at_s)
         changed = self._session.tracker.changed(self._scope, paths)
         if changed:
-            self._watch()
             self._session.loop.post(changed, at_s)
+            if missed := self._watch(self._session.tracker.roots()):
+                self._session.loop.post(missed)
         elif not is_config:
             self._tell_unchanged(paths)
 
@@ -194,7 +200,7 @@ class Development:
         current.steps.plan = replace(plan, known_units=plan.known_units | known)
         current.tracker.track(self._scope, current.steps.listings())
         self._forwards.listen(loaded.project.port_forward, self._cluster.namespace)
-        self._watch()
+        self._watch(self._session.tracker.roots())
         current.loop.post(
             Reconfigured(
                 graph.make(loaded.project, ALL_STEPS),
@@ -212,7 +218,7 @@ class Development:
             text = "the last good configuration stays in force until this is mended"
             self._report.emit(events.Notice(message=text))
         self._is_config_broken, self._said = True, said
-        self._watch()
+        self._watch(self._session.tracker.roots())
 
     def applied(self, applied: Applied) -> None:
         """See loop.steps.Live."""

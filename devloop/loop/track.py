@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devloop.errors import DevloopError, StepFailed
@@ -32,14 +32,17 @@ class Listing:
 
 @dataclass
 class _Tracked:
+    """A target. `read`: what it reads, as listed when that last succeeded; `content`: the digest of it."""
+
     listing: Listing
     bases: Bases
-    inputs: InputsDigest | None = None
+    read: Inputs | None = None
+    content: InputsDigest | None = None
     problem: DevloopError | None = None
 
     @property
     def digest(self) -> str:
-        content = f"problem:{self.problem}" if self.problem or self.inputs is None else self.inputs.value
+        content = f"problem:{self.problem}" if self.problem or self.content is None else self.content.value
         return hashlib.sha256(f"{content}\0{self.listing.values}\0{self.bases.text(self.images)}".encode()).hexdigest()
 
     @property
@@ -48,14 +51,14 @@ class _Tracked:
 
     @property
     def roots(self) -> frozenset[Path]:
-        known = self.inputs.inputs.roots if self.inputs else ()
-        definitions = self.inputs.inputs.definitions if self.inputs else ()
+        known = self.read.roots if self.read else ()
+        definitions = self.read.definitions if self.read else ()
         return frozenset((*known, *definitions, *([self.listing.root] if self.problem or not known else [])))
 
     @property
     def known(self) -> Inputs | None:
         """None while it is not known what the target reads: anything below its roots may count then."""
-        return self.inputs.inputs if self.inputs is not None and self.problem is None else None
+        return self.read if self.problem is None else None
 
 
 class Tracker:
@@ -85,6 +88,16 @@ class Tracker:
                 self._list(scope, tracked)
             self._unanswered = self._bases.ask(self.images()).problem
 
+    def survey(self, scope: Scope, listings: Mapping[str, Listing]) -> dict[Path, Callable[[Path], bool]]:
+        """What `roots` would say once these targets were tracked. Reads no file's content, tracks nothing. Raises: Cancelled."""
+        found = [_Tracked(listing, self._bases) for listing in listings.values()]
+        for each in found:
+            try:
+                each.read = replace(each.listing.list(scope), files=())  # which nobody asks for, and it is kept
+            except DevloopError as exc:
+                each.problem = exc
+        return dict(_left_out(found))
+
     def digests(self) -> dict[str, str]:
         """Target → digest of its inputs."""
         with self._lock:
@@ -96,12 +109,8 @@ class Tracker:
         The same object as before answers for a root whose readers were not listed again since.
         """
         with self._lock:
-            readers: dict[Path, list[Inputs | None]] = {}
-            for tracked in self._tracked.values():
-                for root in tracked.roots:
-                    readers.setdefault(root, []).append(tracked.known)
             before = self._skips
-            self._skips = {root: _LeftOut(tuple(each)) for root, each in readers.items()}
+            self._skips = _left_out(self._tracked.values())
             self._skips |= {root: each for root, each in before.items() if each.is_same(self._skips.get(root))}
             return dict(self._skips)
 
@@ -225,8 +234,8 @@ class Tracker:
 
     def _list(self, scope: Scope, tracked: _Tracked) -> None:
         try:
-            tracked.inputs = InputsDigest(self._digests, tracked.listing.list(scope))
-            tracked.problem = None
+            tracked.content = InputsDigest(self._digests, tracked.listing.list(scope))
+            tracked.read, tracked.problem = tracked.content.inputs, None
         except DevloopError as exc:
             tracked.problem = exc
 
@@ -236,19 +245,17 @@ class Tracker:
 
     def _refresh(self, scope: Scope, tracked: _Tracked, paths: list[Path]) -> list[Path]:
         """Brings the target up to date; the paths that mattered to it."""
-        if tracked.problem or tracked.inputs is None:
+        if tracked.problem or tracked.content is None or tracked.read is None:
             near = [path for path in paths if any(path == root or root in path.parents for root in tracked.roots)]
             if near:
                 self._list_again(scope, tracked)
             return near
-        defining = [path for path in paths if tracked.inputs.inputs.is_defined_by(path)]
+        defining = [path for path in paths if tracked.read.is_defined_by(path)]
         if defining:
             self._list_again(scope, tracked)
-            return [
-                path for path in paths if path in defining or (tracked.inputs and tracked.inputs.inputs.matches(path))
-            ]
+            return [path for path in paths if path in defining or tracked.read.matches(path)]
         try:
-            return [path for path in paths if tracked.inputs.update(path)]
+            return [path for path in paths if tracked.content.update(path)]
         except StepFailed as exc:
             tracked.problem = exc
             return paths
@@ -258,6 +265,14 @@ class Tracker:
             return "its inputs changed"
         more = f" and {len(touched) - 1} more" if len(touched) > 1 else ""
         return f"{self.name(touched[0])}{more} changed"
+
+
+def _left_out(found: Iterable[_Tracked]) -> dict[Path, _LeftOut]:
+    readers: dict[Path, list[Inputs | None]] = {}
+    for tracked in found:
+        for root in tracked.roots:
+            readers.setdefault(root, []).append(tracked.known)
+    return {root: _LeftOut(tuple(each)) for root, each in readers.items()}
 
 
 class _LeftOut:

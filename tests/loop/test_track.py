@@ -195,3 +195,16 @@ def test_paths_that_no_one_can_name_may_define_the_listing_too(tmp_path: Path) -
     (tmp_path / "new.md").write_text("")
     assert tracker.changed(Scope(), [tmp_path / "new.md"]) is not None
     assert listings == 2
+
+
+def test_a_survey_knows_the_roots_before_anything_is_tracked(tmp_path: Path) -> None:
+    (tmp_path / "Definition").write_text("")
+    (tmp_path / "a.py").write_text("1")
+    listings = {"image/api": listing(tmp_path, "*.py"), "image/web": listing(tmp_path / "none", "*.py")}
+    tracker = Tracker(FileDigests(), tmp_path)
+    surveyed = tracker.survey(Scope(), listings)
+    assert tracker.digests() == {}
+    tracker.track(Scope(), listings)
+    assert surveyed.keys() == tracker.roots().keys()
+    for folder in (tmp_path / "below", tmp_path / "none"):
+        assert surveyed[tmp_path](folder) == tracker.roots()[tmp_path](folder)
