@@ -466,7 +466,7 @@ class TestRealServer:
         assert door.delete(scope, ref, uid=live["metadata"]["uid"]) is True
         assert door.delete(scope, ref) is True
         assert door.delete(scope, ref, uid="another") is False
-        subprocess.run(["kubectl", "--context", "here-unused", "version", "--client"], capture_output=True, check=False)
+        door.apply(scope, {**CONFIG_MAP, "metadata": {"name": "held"}})
 
     def test_a_pod_reaches_its_cluster_by_its_service_account(
         self, real: dict[str, Any], scope: Scope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kubectl: Any
