@@ -23,7 +23,7 @@ class Inputs:
     kustomization.yaml, Chart.yaml); after such a change the inputs are listed afresh. `roots`: folders or single files to
     watch. `matches`: whether a path that appears, changes or goes counts as an input (existence is not looked at; called
     often, so cheap and pure). `values`: everything that decides besides files: options, arguments, tool versions.
-    `is_definition`: the same as `definitions` for paths that cannot be named beforehand; as cheap and pure as `matches`.
+    `is_definition`: the same as `definitions` for paths that cannot be named beforehand; as cheap, but it may look at the path itself.
     `skips`: whether nothing in a folder, nor below it, can count, so that it is neither listed nor watched; as cheap and pure too.
     `why`: which rule lets a file's path count, or keeps it out, in words for people; may look at the disk.
     `images`: names of images of the engine that the work stands on, which decide by what they stand for.

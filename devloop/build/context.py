@@ -25,13 +25,15 @@ _MAX_STEPS = 1000  # along a path with its links resolved; more is a loop
 class Listing:
     """`files`: relative to the context, sorted. `links`: those of them that were followed; another target makes another listing.
 
-    `roots`: the fewest places that hold all that may ever count; "" is the context itself. `skips`: whether a folder holds nothing
-    that ever counts.
+    `roots`: the fewest places that hold all that may ever count; "" is the context itself. `ways`: what sources name without
+    wildcards, with every folder above; when one of these becomes a link, or a link that counts comes or goes, another listing is due.
+    `skips`: whether a folder holds nothing that ever counts.
     """
 
     files: tuple[str, ...]
     links: frozenset[str]
     roots: tuple[str, ...]
+    ways: frozenset[str]
     counts: Callable[[str], bool]
     skips: Callable[[str], bool]
 
@@ -52,7 +54,8 @@ def list_context(context: Path, sources: Iterable[Source], rules: dockerignore.R
     found = {link for link in links if counts(link)}
     for top in picks.tops:
         found.update(_walk(disk, top, skips, counts))
-    return Listing(tuple(sorted(found)), frozenset(links), _roots(picks.tops, links), counts, skips)
+    ways = frozenset(way for source in named for way in _ways(_fixed(source.path)))
+    return Listing(tuple(sorted(found)), frozenset(links), _roots(picks.tops, links), ways, counts, skips)
 
 
 class _Picks:
@@ -188,6 +191,13 @@ def _fixed(path: str) -> str:
     parts = path.split("/")
     count = next((index for index, part in enumerate(parts) if wildcards.has_wildcards(part)), len(parts))
     return "/".join(parts[:count])
+
+
+def _ways(path: str) -> Iterator[str]:
+    """The path and the folders above it."""
+    while path:
+        yield path
+        path = os.path.dirname(path)
 
 
 def _expression(path: str) -> str:

@@ -81,6 +81,12 @@ class DockerBuilder:
             text = path.as_posix()
             return text in fixed or (text.startswith(prefix) and listing.counts(text[len(prefix) :]))
 
+        def is_new_link(path: Path) -> bool:
+            text = path.as_posix()
+            if not text.startswith(prefix) or not os.path.islink(text):
+                return False
+            return text[len(prefix) :] in listing.ways or listing.counts(text[len(prefix) :])
+
         def skips(folder: Path) -> bool:
             text = folder.as_posix()
             return text.startswith(prefix) and listing.skips(text[len(prefix) :])
@@ -95,13 +101,16 @@ class DockerBuilder:
             shown = recipe.dockerfile.file
             return reason(path, recipe.context, sources=recipe.reads.sources, rules=recipe.rules, dockerfile=shown)
 
+        # A folder above a source that comes, goes or becomes a link decides where the source lies.
+        above = {os.path.dirname(way) for way in listing.ways} - {""}
         roots = {*map(recipe.context.joinpath, listing.roots), *recipe.definitions}
         return Inputs(
             base=recipe.context,
             files=tuple(sorted(files, key=str)),
             roots=tuple(sorted(each for each in roots if not any(other in each.parents for other in roots))),
             matches=matches,
-            definitions=recipe.definitions | frozenset(map(recipe.context.joinpath, listing.links)),
+            definitions=recipe.definitions | frozenset(map(recipe.context.joinpath, (*listing.links, *above))),
+            is_definition=is_new_link,
             skips=skips,
             why=why,
             images=recipe.reads.images,

@@ -106,6 +106,8 @@ class InputsDigest:
         self._digests = digests
         self._inputs = replace(inputs, files=())  # their names are here already
         self._base = os.path.join(os.fspath(inputs.base), "")
+        # The longest first: a path belongs to the root that is nearest to it.
+        self._roots = sorted((os.path.join(os.fspath(root), "") for root in inputs.roots), key=len, reverse=True)
         self._buckets = tuple(_Bucket() for _ in range(_BUCKETS))
         entries = digests.entries(map(os.fspath, inputs.files))
         self._order = sorted(entries)
@@ -132,11 +134,24 @@ class InputsDigest:
         what changed. Raises: StepFailed when a file cannot be read; it counts as gone until it can be.
         """
         top = os.fspath(path)
-        is_changed = False
-        for each in {top, *self._below(top), *_files_below(top)}:
-            if each in self._bucket(each).entries or self._inputs.matches(Path(each)):
-                is_changed = self._refresh(each) or is_changed
+        is_there = self._is_reached(top)
+        is_folder = is_there and os.path.isdir(top) and not os.path.islink(top)
+        is_changed = self._refresh(top, is_there=is_there)
+        for each in {*self._below(top), *(_files_below(top) if is_folder else ())}:
+            is_changed = self._refresh(each, is_there=is_folder) or is_changed
         return is_changed
+
+    def _is_reached(self, path: str) -> bool:
+        """Whether no folder on the way from the root is a link: what lies behind one is not listed."""
+        root = next((each for each in self._roots if path.startswith(each)), None)
+        if root is None:
+            return True
+        folder = os.path.dirname(path)
+        while len(folder) > len(root):
+            if os.path.islink(folder):
+                return False
+            folder = os.path.dirname(folder)
+        return True
 
     def _below(self, folder: str) -> list[str]:
         prefix = os.path.join(folder, "")
@@ -146,12 +161,14 @@ class InputsDigest:
             end += 1
         return self._order[start:end]
 
-    def _refresh(self, path: str) -> bool:
+    def _refresh(self, path: str, *, is_there: bool) -> bool:
         bucket = self._bucket(path)
         before = bucket.entries.get(path)
+        if before is None and not (is_there and self._inputs.matches(Path(path))):
+            return False
         after: bytes | None = None
         try:
-            after = self._digests.entries([path]).get(path)
+            after = self._digests.entries([path]).get(path) if is_there else None
         finally:
             if after != before:
                 bucket.folded = self._value = None
@@ -197,9 +214,9 @@ class _Bucket:
 
 
 def _files_below(folder: str) -> Iterator[str]:
-    if os.path.isdir(folder) and not os.path.islink(folder):
-        for parent, _, names in os.walk(folder):
-            yield from (os.path.join(parent, name) for name in names)
+    for parent, folders, names in os.walk(folder):
+        links = (name for name in folders if os.path.islink(os.path.join(parent, name)))
+        yield from (os.path.join(parent, name) for name in (*names, *links))
 
 
 def _kind(status: os.stat_result) -> bytes:
