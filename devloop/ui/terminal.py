@@ -6,6 +6,7 @@ It draws what events say and decides nothing. Log lines are joined as bytes, wit
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from devloop.ui.output import Output
 EVIDENCE_LINES = 20
 MAX_PREFIXES = 4096
 
+_PLACE = re.compile(r"[^:]+:\d+(?::\d+)?")
 _RESET = "\x1b[0m"
 _STYLES = {
     "bold": "\x1b[1m",
@@ -131,9 +133,12 @@ class Terminal:
     def _block(
         self, what: str, cause: str, *, where: str, hint: str, evidence: Iterable[str], detail: str = ""
     ) -> Iterator[str]:
-        """A failure: the cause, the next step, the evidence."""
-        place = f" ({where})" if where and where not in cause else ""
-        yield _spaced(self._paint("red", f"✗ {what}: {cause}{place}"), self._paint("dim", detail))
+        """A failure: the cause, the next step, the evidence. A problem of a file begins with its place, as compilers print it."""
+        if what == "error" and _PLACE.fullmatch(where):
+            yield f"{self._paint('bold', where)}: {self._paint('red', f'error: {cause}')}"
+        else:
+            place = f" ({where})" if where and where not in cause else ""
+            yield _spaced(self._paint("red", f"✗ {what}: {cause}{place}"), self._paint("dim", detail))
         if hint:
             yield f"  next: {hint}"
         for text in evidence:

@@ -118,7 +118,7 @@ update 2 failed after 1.10s (build 1.10)  changed src/app.py, src/b.py
 update 3 live in 1.42s (detected 0.02 · build 0.61 · place 0.21 · render 0 · apply 0.05 · ready 0.53)  changed a.py, b.py, c.py and 2 more
 ! cannot watch files natively (/src)
   raise the limit
-✗ error: unknown field 'imge' (devloop.yaml:4:7)
+devloop.yaml:4:7: error: unknown field 'imge'
   next: did you mean 'image'?
 ✗ forward 127.0.0.1:5432 → service/db:pg: the port is taken
 stopping
