@@ -17,7 +17,7 @@ from devloop.stages import ApiRefusal
 # Too many requests, not ready, behind a time-out: not about the object, so it may go well later.
 _PASSING = frozenset({429, 503, 504})
 _UNCHANGEABLE = re.compile(
-    r"immutable|may not change fields|cannot change|updates to .+ are forbidden|for fields other than"
+    r"immutable|may not (?:be )?chang|can ?not (?:be )?(?:chang|updat|unset)|updates to .+ are forbidden|for fields other than"
 )
 _NO_NAMESPACE = re.compile(r'namespaces "(?P<name>[^"]+)" not found')
 _QUOTED = re.compile(r"Value:[^}]*")

@@ -82,6 +82,61 @@ def test_an_immutable_selector_is_told_with_the_way_out(real: World) -> None:
     assert f"kubectl delete deployment/api --namespace {real.namespace}" in (told.value.hint or "")
 
 
+def service(address: str) -> Manifest:
+    return manifest("v1", "Service", "s", spec={"ports": [{"port": 80}], "clusterIP": address})
+
+
+def claim(size: str, mode: str) -> Manifest:
+    spec = {
+        "accessModes": [mode],
+        "resources": {"requests": {"storage": size}},
+        "storageClassName": "none",
+    }
+    return manifest("v1", "PersistentVolumeClaim", "p", spec=spec)
+
+
+def stateful_set(service_name: str) -> Manifest:
+    labels = {"app": "s"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "none:1"}]}}
+    spec = {"replicas": 0, "serviceName": service_name, "selector": {"matchLabels": labels}, "template": template}
+    return manifest("apps/v1", "StatefulSet", "s", spec=spec)
+
+
+def fixed_map(kind: str, value: str) -> Manifest:
+    return manifest("v1", kind, "m", immutable=True, **{"stringData" if kind == "Secret" else "data": {"a": value}})
+
+
+def binding(role: str) -> Manifest:
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}
+    return manifest("rbac.authorization.k8s.io/v1", "RoleBinding", "b", roleRef=ref)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (service("10.96.77.1"), service("10.96.77.2")),
+        (service("10.96.77.3"), service("None")),
+        (claim("1Gi", "ReadWriteOnce"), claim("1Gi", "ReadWriteMany")),
+        (stateful_set("one"), stateful_set("two")),
+        (fixed_map("ConfigMap", "1"), fixed_map("ConfigMap", "2")),
+        (fixed_map("Secret", "1"), fixed_map("Secret", "2")),
+        (
+            manifest("v1", "Secret", "t", type="Opaque", stringData={"a": "1"}),
+            manifest("v1", "Secret", "t", type="example.com/other", stringData={"a": "1"}),
+        ),
+        (binding("one"), binding("two")),
+    ],
+    ids=["address", "headless", "claim", "stateful", "map", "secret", "type", "binding"],
+)
+def test_whatever_cannot_change_in_place_is_told_with_the_way_out(
+    real: World, before: Manifest, after: Manifest
+) -> None:
+    real.apply(before)
+    with pytest.raises(StepFailed) as told:
+        real.apply(after)
+    assert "it cannot change like this while it exists; kubectl delete " in (told.value.hint or ""), told.value.message
+
+
 def test_adopted_objects_are_never_deleted_and_lose_only_our_marks(real: World, kubectl: Kubectl) -> None:
     kubectl.run("create", "configmap", "old", "--from-literal=theirs=1")
     kubectl.run("create", "deployment", "api", "--image=none:0", "--replicas=0")
