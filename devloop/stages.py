@@ -191,8 +191,10 @@ class Cluster(Protocol):
         """Server-side apply with field manager `devloop`, forced; returns the live object. Not cut short by cancelling."""
         ...
 
-    def delete(self, scope: Scope, ref: ObjectRef, *, uid: str | None = None) -> bool:
-        """Deletes in the background (dependants go too); False when it was not there, or has another uid."""
+    def delete(
+        self, scope: Scope, ref: ObjectRef, *, uid: str | None = None, resource_version: str | None = None
+    ) -> bool:
+        """Deletes in the background (dependants go too); False when it was not there, has another uid, or is at another version."""
         ...
 
     def watch(

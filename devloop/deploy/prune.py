@@ -94,12 +94,16 @@ def _delete(
 ) -> tuple[ObjectRef | None, str]:
     ref = marks.ref_of(live)
     uid = str(live["metadata"].get("uid", ""))
-    current = cluster.get(scope, ref)
-    if current is None or current["metadata"].get("uid") != uid or not still(current):
-        return None, ""
-    if current["metadata"].get("deletionTimestamp"):
-        return ref, uid  # it is going already
-    return (ref, uid) if cluster.delete(scope, ref, uid=uid) else (None, "")
+    while True:
+        current = cluster.get(scope, ref)
+        if current is None or current["metadata"].get("uid") != uid or not still(current):
+            return None, ""
+        if current["metadata"].get("deletionTimestamp"):
+            return ref, uid  # it is going already
+        # Only as it was looked at: another unit may take it over at this moment.
+        if cluster.delete(scope, ref, uid=uid, resource_version=current["metadata"].get("resourceVersion")):
+            return ref, uid
+        scope.check()
 
 
 def _is_held_up(live: Object | None) -> bool:

@@ -105,13 +105,15 @@ class KubeCluster:
         )
         return live
 
-    def delete(self, scope: Scope, ref: ObjectRef, *, uid: str | None = None) -> bool:
+    def delete(
+        self, scope: Scope, ref: ObjectRef, *, uid: str | None = None, resource_version: str | None = None
+    ) -> bool:
         path = self._object_path(scope, ref)
         if path is None:
             return False
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        wanted = {"uid": uid, "resourceVersion": resource_version}
+        body["preconditions"] = {name: value for name, value in wanted.items() if value}
         try:
             self._http.json(scope, "DELETE", path, body=body, read_s=WRITE_S)
             return True
@@ -120,9 +122,9 @@ class KubeCluster:
                 return False
             if exc.code != 409:
                 raise
-            # Another uid; or a namespace that is being emptied already, which cannot be deleted twice.
+            # Not as wanted; or a namespace that is being emptied already, which cannot be deleted twice.
             metadata = (self.get(scope, ref) or {}).get("metadata", {})
-            if uid and metadata.get("uid") != uid:
+            if any(value and metadata.get(name) != value for name, value in wanted.items()):
                 return False
             if not metadata.get("deletionTimestamp"):
                 raise

@@ -105,11 +105,15 @@ class FakeCluster:
             self._store(key, made)
             return copy.deepcopy(made)
 
-    def delete(self, scope: Scope, ref: ObjectRef, *, uid: str | None = None) -> bool:
+    def delete(
+        self, scope: Scope, ref: ObjectRef, *, uid: str | None = None, resource_version: str | None = None
+    ) -> bool:
         self._check(scope)
         with self._changed:
             live = self._objects.get(self._key(ref))
             if live is None or uid not in (None, "", live["metadata"]["uid"]):
+                return False
+            if resource_version not in (None, "", live["metadata"]["resourceVersion"]):
                 return False
             self.writes.append(f"delete {ref}")
             self._delete(live)

@@ -260,6 +260,10 @@ class TestCluster:
         made = world.door.apply(scope, config_map("a"))
         assert world.door.delete(scope, ref(world, "a"), uid=str(uuid.uuid4())) is False
         assert world.door.get(scope, ref(world, "a")) is not None
+        version = made["metadata"]["resourceVersion"]
+        world.door.apply(scope, {**config_map("a"), "data": {"moved": "on"}})
+        assert world.door.delete(scope, ref(world, "a"), resource_version=version) is False
+        assert world.door.get(scope, ref(world, "a")) is not None
         assert world.door.delete(scope, ref(world, "a"), uid=made["metadata"]["uid"]) is True
         assert world.door.get(scope, ref(world, "a")) is None
         assert world.door.apply(scope, config_map("a"))["metadata"]["uid"] != made["metadata"]["uid"]

@@ -27,6 +27,7 @@ class Recorder:
         self.writes: list[str] = []
         self.refusals: dict[str, ApiRefusal] = {}
         self.before_apply: Callable[[Object], None] = lambda _obj: None
+        self.before_delete: Callable[[ObjectRef], None] = lambda _ref: None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
@@ -39,9 +40,14 @@ class Recorder:
             raise self.refusals[name]
         return self._behind.apply(scope, obj, is_dry_run=is_dry_run)
 
-    def delete(self, scope: Scope, ref: ObjectRef, *, uid: str | None = None) -> bool:
-        self.writes.append(f"delete {ref}")
-        return self._behind.delete(scope, ref, uid=uid)
+    def delete(
+        self, scope: Scope, ref: ObjectRef, *, uid: str | None = None, resource_version: str | None = None
+    ) -> bool:
+        self.before_delete(ref)
+        deleted = self._behind.delete(scope, ref, uid=uid, resource_version=resource_version)
+        if deleted:
+            self.writes.append(f"delete {ref}")
+        return deleted
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from devloop.deploy import marks
@@ -112,6 +114,26 @@ def test_an_object_that_moves_to_another_unit_stays(world: World) -> None:
     second = world.apply(config_map("moves"), unit="v").objects[0].live
     assert world.apply(config_map("a")).pruned == ()
     assert first["metadata"]["uid"] == second["metadata"]["uid"]
+
+
+def test_an_object_that_another_unit_takes_over_at_this_moment_stays(world: World) -> None:
+    world.apply(config_map("a"), config_map("b"), unit="u")
+
+    def take_over(ref: ObjectRef) -> None:
+        world.cluster.before_delete = lambda _ref: None
+        found = world.live("ConfigMap", "b")
+        assert found is not None
+        live = copy.deepcopy(found)
+        live["metadata"]["annotations"][marks.UNIT] = "v"
+        live["metadata"].pop("managedFields", None)
+        live["metadata"].pop("resourceVersion", None)
+        world.door.apply(world.scope, live)
+
+    world.cluster.before_delete = take_over
+    assert world.apply(config_map("a"), unit="u").pruned == ()
+    left = world.live("ConfigMap", "b")
+    assert left is not None
+    assert marks.annotation(left, marks.UNIT) == "v"
 
 
 def test_what_waits_for_its_image_is_neither_applied_nor_pruned(world: World) -> None:
