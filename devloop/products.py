@@ -6,12 +6,13 @@ library's model classes are slow and reject fields that are newer than they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
+Identity = tuple[str, str, str, str]  # group, kind, namespace, name
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,15 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a unit deploys before images are filled in. `images`: names of artifacts that its manifests use."""
+    """What a unit deploys before images are filled in. `images`: names of artifacts that its manifests use. `objects`: the identity
+    of each object → where it is written.
+    """
 
     unit: str
     manifests: tuple[Manifest, ...]
     images: frozenset[str]
     digest: str
+    objects: Mapping[Identity, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

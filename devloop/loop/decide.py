@@ -70,6 +70,8 @@ def _is_ended_by_failure(state: State) -> bool:
 def _may_apply(state: State, node: Node) -> bool:
     if node.step != "apply":
         return True
+    if node.target not in state.comparable:
+        return False
     if not state.policy.is_partial and not all(map(state.is_placed, state.uses(node.target))):
         return False
     return all(
@@ -234,7 +236,9 @@ def _start_owed(state: State) -> tuple[State, tuple[Action, ...]]:
         holds = frozenset(name for name in basis if name != MANIFESTS and not state.is_placed(name))
         running[node] = Running(want, basis)
         inputs = state.inputs.get(node.target, "")
-        starts.append(Start(node, want, _reason(state, node), _update_of(state, node), basis, holds, inputs))
+        starts.append(
+            Start(node, want, _reason(state, node), _update_of(state, node), basis, holds, inputs, state.rivals(node))
+        )
     if not starts:
         return state, ()
     # An old failure of what runs again is history: should its inputs come back, they are tried afresh and explained afresh.

@@ -78,7 +78,8 @@ Message = Changed | Reconfigured | Done | Failed | Cancelled | Asked
 class Start:
     """Begin a step. For an apply, `basis` says artifact → ref to write, and `holds` whose objects are to be left as they are.
 
-    `inputs`: the digest of what the target reads, as the decision knows it; a build of anything else is not this one.
+    `inputs`: the digest of what the target reads, as the decision knows it; a build of anything else is not this one. `rivals`: for an
+    apply, units before it that render an object which it renders too.
     """
 
     node: Node
@@ -88,6 +89,7 @@ class Start:
     basis: Mapping[str, str] = field(default_factory=dict)
     holds: frozenset[str] = frozenset()
     inputs: str = ""
+    rivals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from devloop.graph import Graph, Node, image_target, unit_target
 from devloop.loop.messages import Update
-from devloop.products import Placed, Product, Rendered
+from devloop.products import Identity, Placed, Product, Rendered
 
 HELD = "held"  # in place of the ref of an image that is not to be had now: what uses it is left as it is
 MANIFESTS = ""  # the key of a basis under which the digest of the manifests stands
@@ -75,6 +75,10 @@ class State:
         """For an apply: MANIFESTS → their digest, and artifact → the ref to write, or HELD."""
         return self._derived[1].get(node, {})
 
+    def rivals(self, node: Node) -> tuple[str, ...]:
+        """For an apply: the units before it that, as last rendered, have an object in common with it."""
+        return self._rivals.get(node.target, ()) if node.step == "apply" else ()
+
     def is_current(self, node: Node) -> bool:
         """Whether what the node has is what it should have, all the way down."""
         return _is_current(self, node, self.want(node))
@@ -108,6 +112,28 @@ class State:
         return all(self.is_current(node) for node in self.graph.nodes)
 
     @cached_property
+    def comparable(self) -> frozenset[str]:
+        """The units before which all others are rendered as they are on disk, or cannot be: `rivals` holds for these."""
+        found = []
+        for target in self.graph.unit_names:
+            found.append(target)
+            render = Node(target, "render")
+            if not self.is_current(render) and not self.is_failed(render):
+                break
+        return frozenset(found)
+
+    @cached_property
+    def _rivals(self) -> Mapping[str, tuple[str, ...]]:
+        first: dict[Identity, str] = {}
+        found: dict[str, dict[str, None]] = {}
+        for target, unit in self.graph.unit_names.items():
+            have = self.have.get(Node(target, "render"))
+            for each in have.product.objects if have and isinstance(have.product, Rendered) else ():
+                if (other := first.setdefault(each, unit)) != unit:
+                    found.setdefault(target, {})[other] = None
+        return {target: tuple(others) for target, others in found.items()}
+
+    @cached_property
     def _derived(self) -> tuple[Mapping[Node, str | None], Mapping[Node, Basis]]:
         # Dependencies come first in graph.nodes, so each want is there before one that follows from it is derived.
         wants: dict[Node, str | None] = {}
@@ -115,9 +141,9 @@ class State:
         for node in self.graph.nodes:
             if node.step == "apply":
                 bases[node] = _apply_basis(self, node, wants)
-                wants[node] = (
-                    _digest("apply", *(f"{name}={ref}" for name, ref in bases[node].items())) if bases[node] else None
-                )
+                rivals = (f"rival {each}" for each in self.rivals(node))
+                parts = (*(f"{name}={ref}" for name, ref in bases[node].items()), *rivals)
+                wants[node] = _digest("apply", *parts) if bases[node] else None
             else:
                 wants[node] = _want(self, node, wants)
         return wants, bases

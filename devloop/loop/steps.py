@@ -15,7 +15,7 @@ from devloop import events
 from devloop.config import model
 from devloop.deploy import apply as deploy_apply
 from devloop.errors import StepFailed
-from devloop.graph import Node, image_target
+from devloop.graph import Node, image_target, unit_target
 from devloop.loop.messages import Changed, Start
 from devloop.loop.state import MANIFESTS
 from devloop.loop.track import Listing, Tracker
@@ -23,6 +23,7 @@ from devloop.observe import status
 from devloop.observe.pods import PodStore
 from devloop.products import Applied, Image, Outcome, Product, Rendered
 from devloop.render import images
+from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
 from devloop.stages import ApiRefusal, Builder, BuildJob, Cluster, Engine, Placer, Processes, Renderer, Tools
 
@@ -208,12 +209,15 @@ class Steps:
             self._post(moved)
             raise Cancelled("its inputs changed while it was rendered")
         used = images.used(manifests, tuple(self.plan.artifacts))
-        return Outcome(Rendered(unit.name, manifests, used, start.digest), note=f"{len(manifests)} objects")
+        written = {identity(each.object, self._namespace): each.source for each in manifests}
+        return Outcome(Rendered(unit.name, manifests, used, start.digest, written), note=f"{len(manifests)} objects")
 
     def _apply(self, scope: Scope, start: Start, product: Products) -> Outcome:
         cluster = _required(self._doors.cluster)
         rendered = product(Node(start.node.target, "render"))
         assert isinstance(rendered, Rendered)
+        for rival in start.rivals:
+            self._check_apart(rendered, product(Node(unit_target(rival), "render")))
         refs = {name: ref for name, ref in start.basis.items() if name != MANIFESTS and name not in start.holds}
         filled = images.fill(rendered.manifests, refs, tuple(self.plan.artifacts))
 
@@ -237,6 +241,18 @@ class Steps:
         if applied.held:
             note += "; " + ", ".join(f"{ref} waits for {why}" for ref, why in applied.held)
         return Outcome(applied, note=note, skipped="" if changed or applied.pruned else f"nothing to write: {note}")
+
+    def _check_apart(self, rendered: Rendered, other: Product) -> None:
+        """Raises: StepFailed when both units have an object: each would undo what the other did."""
+        assert isinstance(other, Rendered)
+        common = [each for each in rendered.objects if each in other.objects]
+        if common:
+            names = ", ".join(f"{kind.lower()}/{name}" for _, kind, _, name in common)
+            raise StepFailed(
+                f"{names} is rendered by deploy/{other.unit} too, in {other.objects[common[0]]}",
+                where=rendered.objects[common[0]],
+                hint="leave it in one of the two units, or give the two other names or namespaces",
+            )
 
     def _ready(self, scope: Scope, start: Start, product: Products) -> Outcome:
         applied = product(Node(start.node.target, "apply"))

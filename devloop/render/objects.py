@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from devloop.errors import Problem, StepFailed
-from devloop.products import Manifest
+from devloop.products import Identity, Manifest
 from devloop.render.documents import Document
-
-Identity = tuple[str, str, str, str]  # group, kind, namespace, name
 
 
 def manifests(
@@ -52,10 +50,10 @@ def checked(found: Iterable[Manifest], problems: Iterable[Problem] = ()) -> tupl
     return manifests
 
 
-def identity(obj: Mapping[str, Any]) -> Identity:
-    """What makes two manifests the same object: everything in its name but the version."""
+def identity(obj: Mapping[str, Any], namespace: str = "") -> Identity:
+    """What makes two manifests the same object: everything in its name but the version. `namespace`: for one that names none."""
     group = obj["apiVersion"].rpartition("/")[0]
-    return group, obj["kind"], obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
+    return group, obj["kind"], obj["metadata"].get("namespace") or namespace, obj["metadata"]["name"]
 
 
 def rendered_digest(found: Iterable[Manifest]) -> str:

@@ -303,3 +303,33 @@ def test_a_second_save_of_a_target_on_its_way_joins_its_update() -> None:
     assert not any(isinstance(each, UpdateStarted) for each in driver.tell(Changed({A: "3"}, ("y",))))
     (update,) = driver.state.updates
     assert update.changed == ("x", "y")
+
+
+def test_an_apply_knows_the_units_before_it_that_have_its_objects_and_runs_again_when_they_let_go() -> None:
+    graph = Graph({}, {"first": (), "second": ()})
+    state = State(graph)
+    starts: dict[Node, Start] = {}
+
+    def tell(message: Message) -> list[Node]:
+        nonlocal state
+        state, actions = decide(state, message)
+        started = {action.node: action for action in actions if isinstance(action, Start)}
+        starts.update(started)
+        return list(started)
+
+    def rendered(unit: str, *names: str) -> list[Node]:
+        node = Node(f"deploy/{unit}", "render")
+        objects = {("", "ConfigMap", "", name): f"{unit}.yaml:1" for name in names}
+        return tell(Done(node, starts[node].digest, Rendered(unit, (), frozenset(), starts[node].digest, objects)))
+
+    first, second = (Node(f"deploy/{unit}", "apply") for unit in ("first", "second"))
+    tell(Changed({"deploy/first": "1", "deploy/second": "1"}))
+    assert rendered("first", "a", "shared") == [first]
+    assert rendered("second", "b", "shared") == [second]
+    assert starts[first].rivals == ()
+    assert starts[second].rivals == ("first",)
+    tell(Failed(second, starts[second].digest))
+    tell(Done(first, starts[first].digest, Applied("first", "", ())))
+    tell(Changed({"deploy/first": "2"}))
+    assert second in rendered("first", "a")
+    assert starts[second].rivals == ()
