@@ -162,11 +162,14 @@ class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
     kind: ClassVar[str] = "session"
-    state: Literal["started", "watching", "stopping", "ended"] = _doc("Where the session is.")
+    state: Literal["started", "configured", "watching", "stopping", "ended"] = _doc("Where the session is.")
     command: str = _doc("The command: `dev`, `run`, …", default="")
     project: str = _doc("The project's name.", default="")
     context: str = _doc("The kubeconfig context.", default="")
     namespace: str = _doc("The default namespace.", default="")
+    log_prefix: str = _doc(
+        "With `configured`: how lines of logs begin as text, `logs.prefix` of the configuration.", default=""
+    )
     exit_code: int | None = _doc("The process's exit code, when it ended.", default=None)
     images: Mapping[str, str] = _doc("Artifact name → the ref that was built, when it ended.", default_factory=dict)
 

@@ -64,7 +64,14 @@ FULL: list[events.AnyEvent] = [
         why=("the engine has no such image",),
     ),
     events.Session(
-        state="ended", command="run", project="p", context="c", namespace="n", exit_code=0, images={"a": "a:1"}
+        state="ended",
+        command="run",
+        project="p",
+        context="c",
+        namespace="n",
+        exit_code=0,
+        images={"a": "a:1"},
+        log_prefix="pod",
     ),
 ]
 BARE: list[events.AnyEvent] = [

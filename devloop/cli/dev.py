@@ -98,6 +98,7 @@ class Development:
         """Watches, then looks, then loops: an edit at any time is either seen by the look or reported by the watch."""
         current, tracker = self._session, self._session.tracker
         current.started("dev")
+        self._configured()
         self._forwards.listen(self._loaded.project.port_forward, self._cluster.namespace)
         self._watch(tracker.survey(self._scope, current.steps.listings()))
         tracker.track(self._scope, current.steps.listings())
@@ -200,6 +201,8 @@ class Development:
         current.steps.plan = replace(plan, known_units=plan.known_units | known)
         current.tracker.track(self._scope, current.steps.listings())
         self._forwards.listen(loaded.project.port_forward, self._cluster.namespace)
+        self._logs.configure(loaded.project.logs)
+        self._configured()
         self._watch(self._session.tracker.roots())
         current.loop.post(
             Reconfigured(
@@ -210,6 +213,9 @@ class Development:
             ),
             at_s,
         )
+
+    def _configured(self) -> None:
+        self._report.emit(events.Session(state="configured", log_prefix=self._loaded.project.logs.prefix))
 
     def _take_broken(self, error: DevloopError) -> None:
         said = "\n".join(map(str, error.problems)) if isinstance(error, ConfigError) else error.message
@@ -223,8 +229,7 @@ class Development:
     def applied(self, applied: Applied) -> None:
         """See loop.steps.Live."""
         self._aftercare.leave(applied.unit)
-        if self._loaded.project.logs.enabled:
-            self._logs.follow(applied)
+        self._logs.follow(applied)
 
     def waited(self, start: Start, applied: Applied, *, is_ready: bool) -> None:
         """See loop.steps.Live."""
@@ -266,7 +271,7 @@ def _what_needs_a_restart(old: Loaded, new: Loaded) -> str:
         return "cluster"
     if old.project.metadata != new.project.metadata:
         return "metadata.name"
-    return "logs" if old.project.logs != new.project.logs else ""
+    return ""
 
 
 def _clean_up(cluster: Cluster, project: str, report: Report) -> None:

@@ -45,14 +45,14 @@ class Report:
             )
 
 
-def reporting(common: Common, body: Callable[[Report], int], *, prefix: str = "auto", to_stderr: bool = False) -> int:
+def reporting(common: Common, body: Callable[[Report], int], *, to_stderr: bool = False) -> int:
     """Runs the body with a screen; returns its exit code, or that of what it raised. Blocks until all is written."""
     began_s = time.monotonic()
     bus = Bus(lambda: time.monotonic() - began_s)
     code = BUG
     with interrupts.listening() as asked, Scope("screen") as scope:
         report = Report(bus.emit, lambda: time.monotonic() - began_s, asked)
-        bus.subscribe(scope, _screen(common, prefix, to_stderr=to_stderr))
+        bus.subscribe(scope, _screen(common, to_stderr=to_stderr))
         try:
             code = body(report)
         except DevloopError as exc:
@@ -68,7 +68,7 @@ def reporting(common: Common, body: Callable[[Report], int], *, prefix: str = "a
     return code
 
 
-def _screen(common: Common, prefix: str, *, to_stderr: bool) -> Callable[..., None]:
+def _screen(common: Common, *, to_stderr: bool) -> Callable[..., None]:
     from devloop.ui import jsonl, output, terminal
 
     stream = sys.stderr.buffer if to_stderr else sys.stdout.buffer
@@ -78,6 +78,5 @@ def _screen(common: Common, prefix: str, *, to_stderr: bool) -> Callable[..., No
         is_color=output.wants_color(stream, os.environ),
         is_live=stream.isatty(),
         is_verbose=common.verbose > 0,
-        prefix=prefix,
     )
     return terminal.Terminal(output.Output(stream), style).show

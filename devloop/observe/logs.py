@@ -73,25 +73,32 @@ class LogFollower:
 
     def follow(self, applied: Applied) -> None:
         """Follows what the unit consists of now, instead of what it consisted of before. Does not block."""
-        if not self._spec.enabled:
-            return
         with self._lock:
             self._units[applied.unit] = applied
-            is_first = self._wake is None
-            if self._wake is None:
-                self._wake = Wake(self._store, self._scope)
-            wake = self._wake
-        wake.set()
-        if is_first:
-            self._scope.spawn("logs", lambda: self._run(wake))
+        self._look()
+
+    def configure(self, spec: model.Logs) -> None:
+        """Follows by other rules from now on. What is wanted again goes on where it was left. Does not block."""
+        with self._lock:
+            self._spec = spec
+        self._look()
 
     def forget(self, unit: str) -> None:
         """Stops following a unit; pods on their way out are still read to their end. Does not block."""
         with self._lock:
             self._units.pop(unit, None)
+        self._look()
+
+    def _look(self) -> None:
+        with self._lock:
+            is_first = self._wake is None and self._spec.enabled and bool(self._units)
+            if is_first:
+                self._wake = Wake(self._store, self._scope)
             wake = self._wake
         if wake is not None:
             wake.set()
+            if is_first:
+                self._scope.spawn("logs", lambda: self._run(wake))
 
     def _run(self, wake: Wake) -> None:
         with self._scope.on_cancel(wake.set):
@@ -99,18 +106,19 @@ class LogFollower:
                 while True:
                     with self._lock:
                         units = tuple(self._units.values())
+                        exclude = self._spec.exclude if self._spec.enabled else ("*",)
                     wake.watch(_sources(units))
-                    self._keep_up(units, wake)
+                    self._keep_up(units, exclude, wake)
                     wake.wait()
             finally:
                 wake.close()
 
-    def _keep_up(self, units: Sequence[Applied], wake: Wake) -> None:
+    def _keep_up(self, units: Sequence[Applied], exclude: Sequence[str], wake: Wake) -> None:
         """Starts a thread for each container with something unread, stops those that are no longer anyone's."""
         alive: set[tuple[str, str]] = set()
         for unit, pod in self._pods(units):
             for name, instance in _instances(pod):
-                if any(fnmatchcase(name, pattern) for pattern in self._spec.exclude):
+                if any(fnmatchcase(name, pattern) for pattern in exclude):
                     continue
                 key = (pod["metadata"]["uid"], name)
                 alive.add(key)

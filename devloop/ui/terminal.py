@@ -43,14 +43,11 @@ _PREFIXES: Mapping[str, Callable[[Log], str]] = {
 
 @dataclass(frozen=True)
 class Style:
-    """`is_live`: a person watches, so what begins is shown too. `is_verbose`: everything is shown. `prefix`: of log lines, as in
-    the configuration (`auto`, `container`, `pod`, `podAndContainer`, `none`).
-    """
+    """`is_live`: a person watches, so what begins is shown too. `is_verbose`: everything is shown."""
 
     is_color: bool = False
     is_live: bool = False
     is_verbose: bool = False
-    prefix: str = "auto"
 
 
 class Terminal:
@@ -60,6 +57,7 @@ class Terminal:
         self._output = output
         self._style = style
         self._view = view.View()
+        self._log_prefix = "auto"
         self._prefixes: dict[tuple[str, str, str], bytes] = {}
         self._build_lines: dict[str, deque[str]] = {}
         self._did: dict[int, dict[str, bool]] = {}  # update → target → whether any of its steps did something
@@ -195,6 +193,9 @@ class Terminal:
             yield " · ".join(
                 [self._paint("bold", f"devloop {event.command}"), *(label + name for label, name in names if name)]
             )
+        elif event.state == "configured":
+            self._log_prefix = event.log_prefix
+            self._prefixes.clear()
         elif event.state == "watching":
             yield self._paint("dim", "watching for changes; Ctrl-C ends")
         elif event.state == "stopping":
@@ -239,7 +240,7 @@ class Terminal:
     def _prefix(self, event: Log) -> str:
         if event.source == "build":
             return self._paint("dim", f"[{_short(event.target)}]") + " "
-        prefix = _PREFIXES[self._style.prefix](event)
+        prefix = _PREFIXES[self._log_prefix](event)
         if not prefix or not self._style.is_color:
             return prefix
         color = _POD_COLORS[zlib.crc32(f"{event.pod}/{event.container}".encode()) % len(_POD_COLORS)]

@@ -131,6 +131,18 @@ def test_logs_come_from_their_first_line_and_over_rollouts(devloop: Devloop, pro
     assert lines == ["start", "first", "start", "second"]
 
 
+def test_other_rules_for_logs_hold_without_a_restart(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:
+    ticking = 'CMD ["sh", "-c", "while sleep 0.1; do echo tick; done & exec httpd -f -p 8080 -h /www"]\n'
+    project.write("web/Dockerfile", "FROM busybox:1.37\nCOPY index.html /www/\n" + ticking)
+    project.write("devloop.yaml", project.config() + "logs: {prefix: none}\n")
+    dev = devloop.at(project.folder).start("dev", as_json=False)
+    dev.wait_text("\ntick\n")
+    pods = kubectl.pod_uids("app=web")
+    project.write("devloop.yaml", project.config() + "logs: {prefix: podAndContainer}\n")
+    dev.wait_text(r"\[web-\S+ web\] tick\n")
+    assert kubectl.pod_uids("app=web") == pods
+
+
 def test_no_connection_is_refused_while_pods_are_replaced(devloop: Devloop, project: Project) -> None:
     dev = started(devloop, project)
     answers(project, "first")

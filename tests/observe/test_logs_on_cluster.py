@@ -179,3 +179,41 @@ def test_excluded_containers_and_forgotten_units_are_left_alone(
     seen.until(lambda: all(len(now) > len(then) + 30 for now, then in zip(seen.of(), before, strict=True)))
     assert all(lines == numbered(len(lines)) for lines in seen.of())
     assert seen.of("istio-proxy") == []
+
+
+def test_other_rules_hold_at_once_and_what_is_wanted_again_goes_on_where_it_was_left(
+    apply: Apply, session: Scope, door: stages.Cluster, store: PodStore, seen: Seen
+) -> None:
+    def lines(container: str) -> list[str]:
+        return [line for each in seen.of(container) for line in each]
+
+    def grows(container: str) -> None:
+        before = len(lines(container))
+        seen.until(lambda: len(lines(container)) > before + 30)
+
+    def rests(container: str) -> None:
+        """What was on its way may still come; then nothing does."""
+        before = -1
+        while (now := len(lines(container))) != before:
+            before = now
+            time.sleep(0.5)
+
+    follower = LogFollower(session, door, store, model.Logs(exclude=("side",)), seen.emit)
+    ticking = "i=0; while true; do i=$((i+1)); echo line $i; sleep 0.02; done"
+    side = {"name": "side", "image": "busybox:1.37", "command": ["sh", "-c", ticking], "restartPolicy": "Always"}
+    follower.follow(apply(workload(ticking, pod={"initContainers": [side]})))
+    grows("main")
+    assert lines("side") == []
+    follower.configure(model.Logs(exclude=("ma*",)))
+    grows("side")
+    rests("main")
+    follower.configure(model.Logs())
+    grows("main")
+    follower.configure(model.Logs(enabled=False))
+    rests("main")
+    rests("side")
+    follower.configure(model.Logs())
+    grows("main")
+    grows("side")
+    for container in ("main", "side"):
+        assert lines(container) == numbered(len(lines(container)))

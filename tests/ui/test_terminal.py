@@ -191,7 +191,8 @@ def test_colours_add_nothing_but_colours() -> None:
     ],
 )
 def test_log_lines_have_the_prefix_asked_for(prefix: str, expected: str) -> None:
-    assert shown([Log(pod="api-1", container="api", line="hi")], Style(prefix=prefix)) == expected
+    line = Log(pod="api-1", container="api", line="hi")
+    assert shown([line, Session(state="configured", log_prefix=prefix), line]) == f"[api] hi\n{expected}"
 
 
 def test_a_pod_keeps_its_colour_and_its_own_colours_end_with_the_line() -> None:
@@ -209,7 +210,8 @@ def test_a_pod_keeps_its_colour_and_its_own_colours_end_with_the_line() -> None:
 def test_a_log_line_keeps_its_bytes() -> None:
     stream = io.BytesIO()
     line = b"\xff caf\xc3\xa9".decode("utf-8", "surrogateescape")
-    Terminal(Output(stream), Style(prefix="none")).show([Log(pod="p", container="c", line=line)])
+    configured = Session(state="configured", log_prefix="none")
+    Terminal(Output(stream)).show([configured, Log(pod="p", container="c", line=line)])
     assert stream.getvalue() == b"\xff caf\xc3\xa9\n"
 
 
