@@ -46,6 +46,20 @@ def test_ctrl_c_before_anything_has_started_is_130(devloop: Devloop, project: Pr
     assert session.wait(30).code == 130
 
 
+def test_ctrl_c_before_it_has_begun_leaves_what_ran_before(
+    devloop: Devloop, project: Project, kubectl: Kubectl
+) -> None:
+    there = devloop.at(project.folder)
+    assert there.run("run").code == 0
+    before = kubectl.snapshot()
+    dev = there.start("dev")
+    dev.wait_event(kind="session", state="configured")
+    dev.interrupt()
+    assert dev.wait().code == 130
+    started = any(event["kind"] == "update" for event in dev.events)
+    assert started or kubectl.snapshot() == before
+
+
 def test_the_terminal_is_as_it_was(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:
     session = devloop.at(project.folder).start("dev", with_terminal=True)
     session.wait_text(r"update 1 live")
@@ -66,6 +80,8 @@ def test_after_kill_9_run_converges(phase: str, devloop: Devloop, project: Proje
     assert there.run("run").code == 0
     dev = there.start("dev")
     http_get(project.port, until=lambda answer: answer.text.strip() == "after the kill")
+    # What ran before answers at once; until it has begun, a session that is interrupted leaves all as it was.
+    dev.wait_event(kind="update", state="ready")
     dev.interrupt()
     dev.wait()
     kubectl.wait_gone()
