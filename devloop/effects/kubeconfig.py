@@ -183,7 +183,7 @@ def _unusable(name: str, why: str, files: Sequence[str]) -> UsageError:
 def _files() -> list[str]:
     """Told to the package each time: it looks at the variable only once, when it is imported."""
     named = [each for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each]
-    return named or [str(Path.home() / ".kube" / "config")]
+    return named or [os.path.expanduser("~/.kube/config")]
 
 
 def _place(files: Sequence[str]) -> str:
