@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devloop.build import dockerfile as dockerfiles
-from devloop.build import dockerignore
+from devloop.build import dockerignore, options
 from devloop.build.context import list_context
 from devloop.build.failure import explain
 from devloop.build.reasons import reason
@@ -114,12 +114,7 @@ class DockerBuilder:
             skips=skips,
             why=why,
             images=recipe.reads.images,
-            values=(
-                ("builder", "docker"),
-                ("dockerfile", spec.dockerfile),
-                ("target", spec.target or ""),
-                *((f"argument {name}", value) for name, value in sorted(spec.build_args.items())),
-            ),
+            values=(("builder", "docker"), *options.values(spec)),
         )
 
     def build(self, scope: Scope, job: BuildJob, tools: Tools) -> str:
@@ -131,6 +126,7 @@ class DockerBuilder:
         client = self._client = self._client or _find_client(scope, tools)
         if client.note:
             tools.line(client.note)
+        words = options.words(spec, given, recipe.context, is_buildx="buildx" in client.argv)
         with tempfile.TemporaryDirectory(prefix="devloop-build-") as folder:
             id_file = Path(folder, "id")
             lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -144,10 +140,9 @@ class DockerBuilder:
                 scope,
                 [
                     *client.argv,
-                    *self._builder(client, engine),
+                    *self._builder(spec.builder, client, engine),
                     *("--iidfile", str(id_file), "--file", str(recipe.file)),
-                    *(("--target", spec.target) if spec.target else ()),
-                    *(word for name, value in given.items() for word in ("--build-arg", f"{name}={value}")),
+                    *words,
                     str(recipe.context),
                 ],
                 env={**_QUIET, **client.environment, **engine},
@@ -158,8 +153,10 @@ class DockerBuilder:
                 raise explain(tuple(lines), recipe.dockerfile, recipe.context, recipe.rules)
             return _image_id(id_file, tools)
 
-    def _builder(self, client: _Client, engine: Mapping[str, str]) -> tuple[str, ...]:
+    def _builder(self, named: str | None, client: _Client, engine: Mapping[str, str]) -> tuple[str, ...]:
         """The engine's own BuildKit, named after its context: what another builder makes is sent to the engine as a whole."""
+        if named is not None:
+            return ("--builder", named)
         if "buildx" not in client.argv or self._environment.get("BUILDX_BUILDER"):
             return ()
         return ("--builder", engine.get("DOCKER_CONTEXT", "default"))

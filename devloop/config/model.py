@@ -40,6 +40,17 @@ class Metadata:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """A secret that a build may use with `RUN --mount=type=secret`. It is in no layer, and another value builds nothing anew."""
+
+    exactly_one: ClassVar[tuple[str, ...]] = ("file", "env")
+
+    id: str = _doc("The name by which the Dockerfile asks for it.", examples=["npmrc"])
+    file: str | None = _doc("The file that holds it, relative to the context.", default=None, also=("src",))
+    env: str | None = _doc("The environment variable that holds it.", default=None)
+
+
+@dataclass(frozen=True)
 class Docker:
     """Builds with a Dockerfile, through BuildKit."""
 
@@ -47,6 +58,39 @@ class Docker:
     target: str | None = _doc("The stage to build. Default: the last one.", default=None)
     build_args: Mapping[str, str] = _mapping(
         "Values for the Dockerfile's ARG instructions.", examples=[{"VERSION": "1.2"}]
+    )
+    labels: Mapping[str, str] = _mapping("Labels of the image.", examples=[{"org.opencontainers.image.title": "shop"}])
+    secrets: tuple[Secret, ...] = _doc("Secrets that RUN instructions may mount.", default=(), also=("secret",))
+    ssh: tuple[str, ...] = _doc(
+        "SSH agents or keys that RUN instructions may mount: `default`, or `ID=PATH`.",
+        default=(),
+        examples=[["default"]],
+    )
+    network: str | None = _doc(
+        "The network of RUN instructions. Default: the builder's.", default=None, choices=("default", "none", "host")
+    )
+    add_hosts: tuple[str, ...] = _doc(
+        "Names that RUN instructions know besides, as `NAME:ADDRESS`.",
+        default=(),
+        examples=[["db:10.0.0.1"]],
+        also=("addHost",),
+    )
+    cache_from: tuple[str, ...] = _doc(
+        "Where else BuildKit may find layers, as for `docker buildx build --cache-from`.",
+        default=(),
+        examples=[["type=registry,ref=registry.example.com/cache"]],
+    )
+    cache_to: tuple[str, ...] = _doc("Where BuildKit leaves layers for others; needs docker buildx.", default=())
+    no_cache: bool = _doc("Run every instruction again at each build.", default=False)
+    builder: str | None = _doc(
+        "The `docker buildx` instance to build with. Default: BUILDX_BUILDER, else the engine's own BuildKit.",
+        default=None,
+    )
+    flags: tuple[str, ...] = _doc(
+        "More words for the build command, as they are.",
+        default=(),
+        examples=[["--ulimit=nofile=1024"]],
+        also=("cliFlags",),
     )
     pull_parent: bool = _doc(
         "Pull the images that the Dockerfile names, FROM for one, before the first build of a session, even if the engine has them.",

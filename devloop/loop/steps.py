@@ -150,7 +150,7 @@ class Steps:
     def _artifact_listing(self, artifact: model.Artifact) -> Listing:
         builder, base, tools = self.plan.builders[artifact.image], self.plan.base, self._tools()
         return Listing(
-            lambda scope: builder.inputs(scope, artifact, base, tools), base / artifact.context, repr(artifact)
+            lambda scope: builder.inputs(scope, artifact, base, tools), base / artifact.context, repr(artifact.requires)
         )
 
     def _unit_listing(self, unit: model.Unit) -> Listing:

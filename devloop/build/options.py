@@ -1,0 +1,73 @@
+"""A Dockerfile's build options as words of the command line, and which of them decide what is built.
+
+Comes in: the options of an artifact. Goes out: words for `docker build` or `docker buildx build`, and values for the digest. How a
+build is done (caches, secrets, keys, the builder) is no part of what is built.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from devloop.config import model
+from devloop.errors import StepFailed
+
+
+def words(spec: model.Docker, build_args: Mapping[str, str], context: Path, *, is_buildx: bool) -> tuple[str, ...]:
+    """The words, without builder, files and context. `build_args`: the given ones and the refs of required images.
+
+    Raises: StepFailed for a secret that is not there, and for what this command line cannot do.
+    """
+    needs = [name for name, value in (("cacheTo", spec.cache_to), ("builder", spec.builder)) if value and not is_buildx]
+    if needs:
+        raise StepFailed(
+            f"`docker.{needs[0]}` needs docker buildx", hint="install docker-buildx (https://docs.docker.com/build/)"
+        )
+    return (
+        *(("--target", spec.target) if spec.target else ()),
+        *_each("--build-arg", (f"{name}={value}" for name, value in build_args.items())),
+        *_each("--label", (f"{name}={value}" for name, value in spec.labels.items())),
+        *_each("--secret", (_secret(each, context) for each in spec.secrets)),
+        *_each("--ssh", spec.ssh),
+        *(("--network", spec.network) if spec.network else ()),
+        *_each("--add-host", spec.add_hosts),
+        *_each("--cache-from", spec.cache_from),
+        *_each("--cache-to", spec.cache_to),
+        *(("--no-cache",) if spec.no_cache else ()),
+        *spec.flags,
+    )
+
+
+def values(spec: model.Docker) -> tuple[tuple[str, str], ...]:
+    """What decides besides files, for the digest."""
+    return (
+        ("dockerfile", spec.dockerfile),
+        ("target", spec.target or ""),
+        *((f"argument {name}", value) for name, value in sorted(spec.build_args.items())),
+        *((f"label {name}", value) for name, value in sorted(spec.labels.items())),
+        ("network", spec.network or ""),
+        ("hosts", " ".join(spec.add_hosts)),
+        ("flags", "\0".join(spec.flags)),
+    )
+
+
+def _each(flag: str, wanted: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
+    for each in wanted:
+        yield from (flag, each)
+
+
+def _secret(secret: model.Secret, context: Path) -> str:
+    if secret.env is not None:
+        if secret.env not in os.environ:
+            raise StepFailed(
+                f"the secret {secret.id} is not there: the variable {secret.env} is not set",
+                hint=f"export {secret.env}, and start devloop again",
+            )
+        return f"id={secret.id},env={secret.env}"
+    file = Path(os.path.normpath(context / os.path.expanduser(secret.file or "")))
+    if not file.is_file():
+        raise StepFailed(
+            f"the secret {secret.id} is not there", where=str(file), hint="`docker.secrets` names its file"
+        )
+    return f"id={secret.id},src={file}"
