@@ -7,6 +7,7 @@ look at one namespace of it.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import shutil
@@ -111,12 +112,12 @@ class Kubectl:
         self.run("apply", "--filename=-", stdin=text)
 
     def snapshot(self) -> dict[str, str]:
-        """`Kind/name` → resourceVersion of what users deploy, without what each namespace has from birth. Equal means: no write."""
-        versions = {
-            f"{each['kind']}/{each['metadata']['name']}": each["metadata"]["resourceVersion"]
-            for each in self.list(KINDS)
-        }
-        return {key: version for key, version in versions.items() if key not in INBORN}
+        """`Kind/name` → digest of what users deploy, without what each namespace has from birth. Equal means: nothing was changed.
+
+        Statuses do not count: controllers and kubelets write them when they like.
+        """
+        digests = {f"{each['kind']}/{each['metadata']['name']}": _digest(each) for each in self.list(KINDS)}
+        return {key: digest for key, digest in digests.items() if key not in INBORN}
 
     def pod_uids(self, labels: str = "") -> set[str]:
         """Of the pods that are not being deleted."""
@@ -156,3 +157,10 @@ def delete_stale_namespaces(context: str) -> None:
         born = datetime.datetime.fromisoformat(each["metadata"]["creationTimestamp"])
         if now - born > STALE_AFTER:
             kubectl.run("delete", "namespace", each["metadata"]["name"], "--wait=false", check=False)
+
+
+def _digest(obj: dict[str, Any]) -> str:
+    unsteady = ("resourceVersion", "managedFields")
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in unsteady}
+    steady = {key: value for key, value in obj.items() if key != "status"} | {"metadata": metadata}
+    return hashlib.sha256(json.dumps(steady, sort_keys=True).encode()).hexdigest()

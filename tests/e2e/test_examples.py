@@ -52,7 +52,7 @@ def test_run_deploys_it_and_a_second_run_writes_nothing(
 
 
 def settled(kubectl: Kubectl) -> dict[str, str]:
-    """Resource versions once the cluster's own controllers have written their last word on the status of pods."""
+    """A snapshot once the cluster's own controllers have written their last word."""
 
     def twice() -> dict[str, str]:
         once = kubectl.snapshot()
