@@ -163,7 +163,8 @@ class Session:
         return state
 
     def _recover(self, scope: Scope, error: Unavailable) -> None:
-        """Blocks until the engine and the cluster answer again."""
+        """Blocks until the engine and the cluster answer again; tells of each other reason why they do not."""
+        told = error.message
         for attempt in range(1_000_000):
             scope.wait(RECOVERY_S[min(attempt, len(RECOVERY_S) - 1)])
             try:
@@ -173,8 +174,10 @@ class Session:
                 if moved := self.tracker.images_changed():
                     self._post(moved)
                 return
-            except Unavailable:
-                continue
+            except Unavailable as exc:
+                if exc.message != told:
+                    self.report.emit(events.Notice(message=exc.message, hint=exc.hint or ""))
+                    told = exc.message
 
 
 def _once(choose: Callable[[Scope], Placer]) -> Callable[[Scope], Placer]:
