@@ -6,7 +6,7 @@ implemented for real in `effects/` and as fakes in `devloop.testing`, both held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -104,6 +104,10 @@ class Engine(Protocol):
 
     def untag(self, ref: str) -> None:
         """Removes the name (and the image when it was its last one); nothing when it is not there."""
+        ...
+
+    def tagged(self, name: str) -> Mapping[str, float]:
+        """Every `name:tag` that there is of a name → when it was given last, in seconds since the epoch."""
         ...
 
     def save(self, scope: Scope, refs: Sequence[str]) -> Iterator[bytes]:
@@ -279,6 +283,10 @@ class Placer(Protocol):
 
     def place(self, scope: Scope, image: Image, tools: Tools) -> tuple[Placed, bool]:
         """Places it; False when it was there already and nothing was sent. Blocks; cancelled by the scope. Raises: StepFailed."""
+        ...
+
+    def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
+        """Removes these refs from where it placed them; those that it left there, for a pod uses them. Blocks. Raises: StepFailed."""
         ...
 
 

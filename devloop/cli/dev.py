@@ -51,6 +51,7 @@ def dev(common: Common, *, keep: bool, watch: Watch = Watch.native) -> int:
     return reporting(common, body)
 
 
+TIDY_EVERY_S = 600.0
 TOLD_FILES = 3  # of many, the first are enough
 
 
@@ -88,6 +89,7 @@ class Development:
         self._watched: frozenset[Path] = frozenset()
         self._is_config_broken = False
         self._is_hearing = False
+        self._tidied_s: float | None = None
         self._said = ""
 
     @property
@@ -214,6 +216,20 @@ class Development:
             at_s,
         )
 
+    def _tidy(self) -> None:
+        """Removes superseded images now and then, while nobody waits for it."""
+        if self._tidied_s is not None and self._report.clock() < self._tidied_s + TIDY_EVERY_S:
+            return
+        self._tidied_s = self._report.clock()
+
+        def body() -> None:
+            try:
+                self._session.steps.tidy(self._scope)
+            except DevloopError as exc:
+                self._on_notice(f"old images could not be removed: {exc.message}", exc.hint or "")
+
+        self._scope.spawn("tidy", body)
+
     def _configured(self) -> None:
         self._report.emit(events.Session(state="configured", log_prefix=self._loaded.project.logs.prefix))
 
@@ -233,6 +249,8 @@ class Development:
 
     def waited(self, start: Start, applied: Applied, *, is_ready: bool) -> None:
         """See loop.steps.Live."""
+        if is_ready:
+            self._tidy()
         loop = self._session.loop
         self._aftercare.look_after(
             applied,

@@ -16,6 +16,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -97,6 +98,18 @@ class DockerEngine:
                 client.remove_image(ref)
 
         self._ask(f"remove {ref}", ask)
+
+    def tagged(self, name: str) -> dict[str, float]:
+        def ask(client: Any) -> dict[str, float]:
+            found: dict[str, float] = {}
+            for image in client.images(name=name):
+                refs = [ref for ref in image.get("RepoTags") or () if split_ref(ref)[0] == name]
+                if refs:
+                    last = client.inspect_image(image["Id"]).get("Metadata", {}).get("LastTagTime", "")
+                    found |= dict.fromkeys(refs, max(_seconds(last), float(image["Created"])))
+            return found
+
+        return self._ask(f"list the images of {name}", ask)
 
     def save(self, scope: Scope, refs: Sequence[str]) -> Iterator[bytes]:
         """Streams the images as `docker save` does; the engine prepares all of them before the first byte comes.
@@ -357,3 +370,11 @@ def _message(body: bytes) -> str:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return body.decode("utf-8", "replace").strip()
+
+
+def _seconds(stamp: str) -> float:
+    """Since the epoch; 0 for none and for Go's zero time, which an engine says when it does not know."""
+    try:
+        return max(0.0, datetime.fromisoformat(stamp).timestamp())
+    except (ValueError, OverflowError):
+        return 0.0

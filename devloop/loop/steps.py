@@ -6,6 +6,7 @@ between steps, and never decides whether a step is needed; only whether its resu
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from devloop.loop.state import MANIFESTS
 from devloop.loop.track import Listing, Tracker
 from devloop.observe import status
 from devloop.observe.pods import PodStore
+from devloop.place.tidy import tidy
 from devloop.products import Applied, Image, Outcome, Product, Rendered
 from devloop.render import images
 from devloop.render.objects import identity
@@ -115,6 +117,7 @@ class Steps:
         self._post = post
         self._placer = placer
         self._live = live
+        self._tidying = threading.Lock()
 
     def __call__(self, scope: Scope, start: Start, product: Products) -> Outcome:
         """Runs one step. Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
@@ -134,6 +137,11 @@ class Steps:
                     return self._ready(scope, start, product)
         except ApiRefusal as exc:
             raise StepFailed(f"the API server refused: {exc.message}", where=start.node.target) from exc
+
+    def tidy(self, scope: Scope) -> int:
+        """Removes images that newer ones superseded, from the engine and the nodes; how many. Blocks. Raises: DevloopError."""
+        with self._tidying:
+            return sum(tidy(scope, artifact, self._placer(scope), self._tools()) for artifact in self.plan.artifacts)
 
     def check_inputs(self, target: str) -> None:
         """Raises: StepFailed when the target's inputs cannot be told."""
@@ -164,8 +172,10 @@ class Steps:
         tools = self._tools(target)
         if artifact.docker and artifact.docker.pull_parent:
             self._pull(scope, start, tools)
-        if found := tools.engine.inspect(ref):
-            return Outcome(Image(artifact.image, ref, found.image_id), skipped="the engine has it already")
+        with self._tidying:
+            if found := tools.engine.inspect(ref):
+                tools.engine.tag(found.image_id, ref)  # it is the latest again, and stays when old ones go
+                return Outcome(Image(artifact.image, ref, found.image_id), skipped="the engine has it already")
         requires = {
             each.variable: _image(product(Node(image_target(each.image), "build"))).ref for each in artifact.requires
         }

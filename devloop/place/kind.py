@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -60,6 +60,14 @@ class KindPlacer:
                 f"the engine has no image {image.image_id} any more", where=image.ref, hint="build it again"
             )
         return self._deliver(scope, _Delivery(image, found, tools, has_fallback=True), lacking)
+
+    def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
+        """See stages.Placer.tidy. What the nodes have is asked anew afterwards."""
+        names = {full_name(ref): ref for ref in refs}
+        used = _on_all(scope, self._nodes, lambda inner, one: node.tidy(inner, tools, one, names))
+        with self._lock:
+            self._states.clear()
+        return frozenset(names[name] for each in used for name in each)
 
     def _remembered(self) -> dict[str, NodeState]:
         with self._lock:

@@ -8,7 +8,7 @@ node that did not arrive whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from devloop.errors import StepFailed
@@ -49,6 +49,12 @@ if ctr -n k8s.io images import --snapshotter "$snapshotter" - >&2 && is_unpacked
 fi
 ctr -n k8s.io images rm "$name" >/dev/null 2>&1
 exit 1
+"""
+
+_LIST = """
+ctr -n k8s.io images ls || exit
+echo --
+ctr -n k8s.io containers ls
 """
 
 _NOISE = re.compile(r"level=(warning|info|debug)|^unpacking |^\S+\s+saved|^application/")
@@ -92,6 +98,35 @@ def load(
     """
     done = _run(scope, tools, node, "load", script=_LOAD, arguments=(name, snapshotter, top), stdin=archive)
     return "there" not in done.stdout.split()
+
+
+def tidy(scope: Scope, tools: Tools, node: Container, names: Collection[str]) -> frozenset[str]:
+    """Removes images by their full names; those that stay, for a container uses them. Blocks; cancelled by the scope.
+
+    Raises: StepFailed when the node does not answer.
+    """
+    images, containers = _run(scope, tools, node, "list", script=_LIST, arguments=()).stdout.split("--\n")
+    gone, used = removable(images, containers, names)
+    if gone:
+        _run(scope, tools, node, "remove", script='exec ctr -n k8s.io images rm "$@"', arguments=gone)
+    return used
+
+
+def removable(images: str, containers: str, names: Collection[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Which names to remove to be rid of these, and which of these are in use, from the tables that ctr prints. Pure.
+
+    The CRI plugin keeps a second name, `sha256:…`, for each image: it goes with the last of the others, or nothing would be freed.
+    """
+    rows = [row.split() for row in images.splitlines()[1:]]
+    targets = {row[0]: row[2] for row in rows if len(row) > 2}
+    running = {row.split()[1] for row in containers.splitlines()[1:] if len(row.split()) > 1}
+    in_use = {targets[name] for name in running if name in targets}
+    used = frozenset(name for name in names if targets.get(name) in in_use)
+    gone = {name for name in names if name in targets} - used
+    staying = {target for name, target in targets.items() if name not in gone and not name.startswith("sha256:")}
+    freed = {targets[name] for name in gone} - staying
+    seconds = {name for name, target in targets.items() if name.startswith("sha256:") and target in freed}
+    return tuple(sorted(gone | seconds)), used
 
 
 def _run(

@@ -7,6 +7,8 @@ which devloop never reads.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from devloop.products import Image, Placed
 from devloop.scope import Scope
 from devloop.stages import Tools
@@ -39,6 +41,10 @@ class RegistryPlacer:
         sent = sum(line.endswith(": Pushed") for line in lines)
         way = f"{sent} layer{'' if sent == 1 else 's'} → {self._registry}" if sent else f"in {self._registry} already"
         return Placed(image.artifact, f"{ref}@{digest}", image.image_id, way), sent > 0
+
+    def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
+        """Nothing: what a registry keeps is its owner's affair."""
+        return frozenset()
 
 
 def pushed_ref(registry: str, ref: str) -> str:

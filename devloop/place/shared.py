@@ -6,7 +6,7 @@ themselves and never by a context's name; and a placer that has nothing to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from devloop.errors import StepFailed
 from devloop.place.oci import full_name
@@ -29,6 +29,10 @@ class SharedPlacer:
         if full_name(image.ref) not in map(full_name, found.tags):
             tools.engine.tag(image.image_id, image.ref)
         return Placed(image.artifact, image.ref, image.image_id, "the cluster runs on this engine"), False
+
+    def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
+        """Nothing: what the engine has is what the cluster has."""
+        return frozenset()
 
 
 def is_shared(nodes: Sequence[Object], engine: Engine) -> bool:

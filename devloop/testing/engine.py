@@ -11,6 +11,7 @@ import io
 import json
 import queue
 import tarfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -56,6 +57,7 @@ class FakeEngine:
         self._info = info or EngineInfo("20.10.24", "fake", "Fake OS", "1.41")
         self._images: dict[str, StoredImage] = {}
         self._names: dict[str, str] = {}
+        self._tagged_at: dict[str, float] = {}
         self._containers: list[Container] = []
         self._listeners: list[queue.SimpleQueue[str]] = []
 
@@ -111,6 +113,16 @@ class FakeEngine:
         if image_id is not None:
             self._tell("")
 
+    def tagged(self, name: str) -> dict[str, float]:
+        self._check()
+        prefix = f"{full_ref(f'{name}:x').rpartition(':')[0]}:"
+        times = self._tagged_at.items()
+        return {
+            f"{name}:{ref.removeprefix(prefix)}": at
+            for ref, at in times
+            if ref.startswith(prefix) and ref in self._names
+        }
+
     def save(self, scope: Scope, refs: Sequence[str]) -> Iterator[bytes]:
         scope.check()
         self._check()
@@ -158,6 +170,7 @@ class FakeEngine:
 
     def _name(self, ref: str, image_id: str) -> None:
         self._names[full_ref(ref)] = image_id
+        self._tagged_at[full_ref(ref)] = time.time()
         self._tell(full_ref(ref))
 
     def _tell(self, name: str) -> None:

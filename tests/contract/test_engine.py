@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,20 @@ def test_the_config_of_an_image_names_its_layers_and_platform(world: World) -> N
 def test_what_is_not_there_is_none(world: World) -> None:
     assert world.engine.inspect(f"{world.name}:never") is None
     assert world.engine.inspect(f"sha256:{'0' * 64}") is None
+
+
+def test_the_tags_of_a_name_say_when_they_were_given_last(world: World) -> None:
+    now_s = time.time()
+    before = world.engine.tagged(world.name)
+    assert before.keys() >= {f"{world.name}:v1", f"{world.name}:v2"}
+    assert all(now_s - 3600 < at_s < now_s + 60 for at_s in before.values())
+    two = world.engine.inspect(f"{world.name}:v2")
+    assert two is not None
+    time.sleep(0.01)
+    world.engine.tag(two.image_id, f"{world.name}:v2")
+    after = world.engine.tagged(world.name)
+    assert after[f"{world.name}:v2"] > before[f"{world.name}:v2"]
+    assert world.engine.tagged(f"{world.name}-other") == {}
 
 
 def test_a_name_is_given_moved_and_taken_away(world: World) -> None:

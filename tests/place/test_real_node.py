@@ -255,3 +255,24 @@ def test_images_that_share_new_layers_are_placed_at_once(shop: Shop, run: Callab
     assert len(ways) == 4
     assert all("delta" in way for way in ways), ways
     assert [run(image) for image in images] == [f"{shop.repository} v{i}\n" for i in range(4)]
+
+
+def test_superseded_images_leave_the_node_but_for_what_a_pod_uses(shop: Shop, kubectl: Kubectl) -> None:
+    images = [shop.build(f"{number:016x}", base="busybox:1.37") for number in range(4)]
+    for image in images:
+        shop.place(image)
+    container = {"name": "main", "image": images[0].ref, "imagePullPolicy": "Never", "command": ["sleep", "600"]}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "old"}, "spec": spec}))
+    eventually(lambda: (kubectl.get("pod", "old") or {}).get("status", {}).get("phase") == "Running", timeout_s=60)
+    second_names = {row.split()[0] for row in shop.ctr("images", "ls") if row.startswith("sha256:")}
+
+    placer = KindPlacer(shop.nodes)
+    with Scope("tidy") as scope:
+        assert placer.tidy(scope, [image.ref for image in images[:3]], shop.tools) == {images[0].ref}
+    left = shop.ctr("images", "ls", "-q")
+    assert [full_name(image.ref) in left for image in images] == [True, False, False, True]
+    assert len(second_names - set(left)) == 2
+    # What is left works, and what went can come back.
+    assert shop.place(images[1])[1]
+    assert not shop.place(images[3])[1]
