@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from devloop.effects import inotify, mounts, observers, polling
+from devloop.effects import mounts, observers, polling
 from devloop.effects.roots import Plan, Skips, Tops, absolute, plan, spelt
 from devloop.effects.settling import Settling, is_dropping
 from devloop.scope import Scope
@@ -113,9 +113,7 @@ class Watcher:
         False where that cannot be promised, or something waits for `look`: look at the files then.
         Cancelled by `scope`; never call it from `on_batch`.
         """
-        with self._lock:
-            is_promised = self._native is not None and not self._polled and self._native.drain()
-        if not is_promised:
+        if not self._drain():
             return False
         flush = _Flush()
         with scope.on_cancel(flush.done.set):
@@ -170,6 +168,8 @@ class Watcher:
     def _start(self) -> Native:
         if not sys.platform.startswith("linux"):
             return observers.native(self._report)
+        from devloop.effects import inotify  # needs modules that only Unix has
+
         return inotify.Inotify(self._scope, self._report, self._reports.put)
 
     def _give_up(self, exc: OSError) -> tuple[str, str]:
@@ -198,13 +198,24 @@ class Watcher:
                 while True:
                     for each in self._next(settling.seconds_left(time.monotonic())):
                         self._take(each, settling)
-                    self._hand_over(settling.ripe(time.monotonic()), is_asked=False)
+                    batch = settling.ripe(time.monotonic(), lambda: self._catch_up(settling))
+                    self._hand_over(batch, is_asked=False)
         finally:
             with self._lock:
                 for eye in (self._native, self._poller):
                     if eye is not None:
                         eye.close()
             self._refuse_the_rest()
+
+    def _drain(self) -> bool:
+        """Has all reported that happened before the call; False where that cannot be promised."""
+        with self._lock:
+            return self._native is not None and self._native.drain() and not self._polled
+
+    def _catch_up(self, settling: Settling) -> None:
+        self._drain()
+        for each in self._next(0):
+            self._take(each, settling)
 
     def _hand_over(self, batch: set[str], *, is_asked: bool) -> None:
         if self._mode == "manual":

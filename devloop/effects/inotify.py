@@ -8,12 +8,15 @@ reading: those of its own scan would flood the queue.
 
 from __future__ import annotations
 
+import array
 import ctypes
 import errno
+import fcntl
 import os
 import select
 import stat
 import struct
+import termios
 import threading
 from collections.abc import Callable
 
@@ -89,16 +92,17 @@ class Inotify:
                 self._add_tree(path, below.wants if below else None, [], is_rescan=not is_same)
 
     def drain(self) -> bool:
-        """See files.Native: reads the kernel's queue to its end. Blocks for that, and while another thread reads."""
-        while True:
-            with self._reading:
-                if self._is_closed:
-                    return False
-                try:
-                    data = os.read(self._fd, _READ_BYTES)
-                except BlockingIOError:
-                    return True
+        """See files.Native: reads what the kernel's queue holds now. Blocks for that, and while another thread reads."""
+        with self._reading:
+            if self._is_closed:
+                return False
+            held = array.array("i", [0])
+            fcntl.ioctl(self._fd, termios.FIONREAD, held)
+            while held[0] > 0:
+                data = os.read(self._fd, _READ_BYTES)
+                held[0] -= len(data)
                 self._handle(data)
+            return True
 
     def close(self) -> None:
         """Ends the thread and frees the instance; does not wait for it."""

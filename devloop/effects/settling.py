@@ -10,7 +10,7 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 SETTLE_CAP_S = 0.100  # a batch is never held for longer, however much goes on
 DOUBT_S = 0.050  # how long a save by rename leaves a file missing, at most
@@ -57,17 +57,24 @@ class Settling:
         left = max(0.0, min(times) - now)
         return max(left, GIT_LOOK_S) if self._held_since is not None else left
 
-    def ripe(self, now: float) -> set[str]:
-        """Takes what may go out now; nothing while git holds the index of a repository that something ripe lies in."""
-        ripe = {path for path, due in self._doubtful.items() if due <= now}
-        if self._certain and self._due <= now:
-            ripe |= self._certain
+    def ripe(self, now: float, catch_up: Callable[[], None]) -> set[str]:
+        """Takes what may go out now; nothing while git holds the index of a repository that something ripe lies in.
+
+        `catch_up` adds all that has happened before it is called: git may have let go of its index a moment ago.
+        """
+        is_due = bool(self._certain) and self._due <= now
+        ripe = self._settled(now, is_due)
         if not ripe or self._is_held(ripe, now):
             return set()
+        catch_up()
+        ripe = self._settled(now, is_due)
         self._certain -= ripe
         for path in ripe:
             self._doubtful.pop(path, None)
         return ripe
+
+    def _settled(self, now: float, is_due: bool) -> set[str]:
+        return {path for path, due in self._doubtful.items() if due <= now} | (self._certain if is_due else set())
 
     def everything(self) -> set[str]:
         """Takes all there is, settled or not."""
