@@ -64,10 +64,12 @@ class Settling:
         """
         is_due = bool(self._certain) and self._due <= now
         ripe = self._settled(now, is_due)
-        if not ripe or self._is_held(ripe, now):
+        repositories = {self._repository(os.path.dirname(path)) for path in ripe} - {""}
+        if not ripe or self._is_held(repositories, now):
             return set()
         catch_up()
-        ripe = self._settled(now, is_due)
+        # What git removed is gone for good: no editor is in the middle of a save.
+        ripe = self.everything() if any(map(_has_moved, repositories)) else self._settled(now, is_due)
         self._certain -= ripe
         for path in ripe:
             self._doubtful.pop(path, None)
@@ -82,9 +84,8 @@ class Settling:
         self._certain, self._doubtful, self._held_since = set(), {}, None
         return taken
 
-    def _is_held(self, ripe: set[str], now: float) -> bool:
-        folders = {os.path.dirname(path) for path in ripe}
-        if not any(_is_busy(git) for git in {self._repository(folder) for folder in folders} if git):
+    def _is_held(self, repositories: Iterable[str], now: float) -> bool:
+        if not any(map(_is_busy, repositories)):
             self._held_since = None
             self._repositories.clear()  # they come and go
             return False
@@ -131,3 +132,11 @@ def _is_busy(git: str) -> bool:
         except OSError:
             continue
     return False
+
+
+def _has_moved(git: str) -> bool:
+    """Whether git wrote its index a moment ago: the last thing that a switch, a merge or a pull does after the files."""
+    try:
+        return time.time() - os.stat(os.path.join(git, "index")).st_mtime < DOUBT_S + SETTLE_CAP_S
+    except OSError:
+        return False
