@@ -17,6 +17,7 @@ each_image() {
   "$1" gcr.io/distroless/static:latest 1 import_distroless
   if [ -x "$(command -v node)" ]; then "$1" node:20-slim 10 import_node; fi   # this machine's Node, if it has one
   "$1" golang:1.26 25 import_golang
+  "$1" registry:2 8 import_registry
   "$1" devloop-testbed/node-base:latest 15 import_node_base
 }
 # image TAG SECONDS RECIPE: made by the function RECIPE unless the engine has it. A stamp holds the recipe's digest and the image's
@@ -63,6 +64,10 @@ copy_go() {
   mkdir -p "$1/usr/local" "$1/go/bin" "$1/go/src"
   cp -a "$(go env GOROOT)" "$1/usr/local/go"
   rm -rf "$1/usr/local/go/test"
+}
+# As the published image: port 5000, blobs below /var/lib/registry, deleting allowed only when asked for.
+import_registry() {
+  debian_image "$1" docker-registry "printf 'version: 0.1\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\nhttp:\n  addr: :5000\n' > /etc/docker/registry/config.yml && mkdir -p /var/lib/registry" 'CMD ["docker-registry","serve","/etc/docker/registry/config.yml"]'
 }
 import_node_base() {
   debian_image "$1" "runc containernetworking-plugins etcd-server iptables conntrack socat openssl iproute2 kmod mount ebtables ethtool procps curl" true 'CMD ["bash"]'
