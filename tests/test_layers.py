@@ -55,7 +55,7 @@ ROOMS: Mapping[str, Room] = {
         frozenset({"docker", "kubernetes", "requests", "subprocess", "urllib3", "watchdog", "websocket"}),
     ),
     "build": Room(3, STAGE),
-    "place": Room(3, STAGE),
+    "place": Room(3, STAGE, frozenset({"yaml"})),  # a ConfigMap that holds YAML
     "render": Room(3, STAGE, frozenset({"yaml"})),
     "deploy": Room(3, STAGE),
     "observe": Room(3, STAGE),

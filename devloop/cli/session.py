@@ -130,7 +130,8 @@ class Session:
         cluster = self.doors.cluster
         if cluster is None:
             raise TypeError("this command places nothing")
-        return choose.choose(scope, self.steps.plan.project.cluster, cluster, self.doors.engine, self.doors.processes)
+        doors, spec = self.doors, self.steps.plan.project.cluster
+        return choose.choose(scope, spec, cluster, doors.engine, doors.processes, emit=self.report.emit)
 
     def started(self, command: str) -> None:
         """Tells what the session works on."""

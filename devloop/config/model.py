@@ -223,7 +223,8 @@ class Cluster:
     context: str | None = _doc("The kubeconfig context. Default: the current one.", default=None, also=("kubeContext",))
     namespace: str | None = _doc("For objects that name none. Default: the context's.", default=None)
     registry: str | None = _doc(
-        "A registry to push to when the cluster cannot see the engine's images; put before each image's name.",
+        "A registry to push to; put before each image's name. Default: none where the cluster's nodes are containers of the engine, or use "
+        "its images; else the one on this machine that the cluster names (`kube-public/local-registry-hosting`).",
         default=None,
         examples=["localhost:5001", "registry.example.com/team"],
     )

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from devloop import events
 from devloop.config import model
 from devloop.effects.process import not_installed
 from devloop.errors import StepFailed, Unavailable, UsageError
+from devloop.place.hosting import PLACE, discover
 from devloop.place.kind import KindPlacer
 from devloop.place.pushed import PushedSource, is_near
 from devloop.place.registry import RegistryPlacer
@@ -24,11 +26,20 @@ from devloop.stages import ApiRefusal, Cluster, Container, Engine, Placer, Proce
 KIND_LABEL = "io.x-k8s.kind.cluster"
 
 
-def choose(scope: Scope, spec: model.Cluster, cluster: Cluster, engine: Engine, processes: Processes) -> Placer:
-    """The way for this cluster: the config's registry, else kind's nodes, else none because the engine is the cluster's.
+def choose(
+    scope: Scope,
+    spec: model.Cluster,
+    cluster: Cluster,
+    engine: Engine,
+    processes: Processes,
+    *,
+    emit: events.Emit,
+) -> Placer:
+    """The way for this cluster: the config's registry, else kind's nodes (their missing layers are the quickest), else none because the
+    engine is the cluster's, else the registry that the cluster names, which `emit` is told of.
 
-    Blocks for a question to the cluster and two to the engine. Raises: UsageError when no way is known, or the docker CLI, which
-    all ways but the last need, is not installed; Unavailable.
+    Blocks for two questions to the cluster and two to the engine. Raises: UsageError when no way is known, or the docker CLI, which
+    all ways but the shared engine need, is not installed; Unavailable.
     """
     if spec.registry is not None:
         _require_docker(processes)
@@ -39,6 +50,12 @@ def choose(scope: Scope, spec: model.Cluster, cluster: Cluster, engine: Engine, 
         return KindPlacer(containers, PushedSource() if is_near(engine) else from_save)
     if is_shared(nodes, engine):
         return SharedPlacer()
+    if hosting := discover(scope, cluster, emit):
+        _require_docker(processes)
+        emit(
+            events.Notice(message=f"images go through {hosting.host}, the registry that the cluster names", where=PLACE)
+        )
+        return RegistryPlacer(hosting.host, hosting.runtime_host)
     raise UsageError(
         f"the cluster of context {cluster.context} cannot see the images of this Docker engine",
         hint="set cluster.registry to a registry that both the engine and the cluster reach",

@@ -1,8 +1,8 @@
 """Gets images to a cluster through a registry that both the engine and the cluster reach.
 
-Comes in: an image of the engine and the registry's address. Goes out: the pushed ref with its digest, so that what runs is
-what was pushed. What the registry has is not sent again: the engine asks it layer by layer, with the docker CLI's credentials,
-which devloop never reads.
+Comes in: an image of the engine and the registry's address, which nodes may know by another name. Goes out: the pushed ref with
+its digest, so that what runs is what was pushed. What the registry has is not sent again: the engine asks it layer by layer, with the
+docker CLI's credentials, which devloop never reads.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from devloop.stages import Tools
 
 
 class RegistryPlacer:
-    """Pushes images below one registry (and path)."""
+    """Pushes images below one registry (and path). `runtime_registry`: what the nodes call the same place, if not so too."""
 
-    def __init__(self, registry: str) -> None:
+    def __init__(self, registry: str, runtime_registry: str = "") -> None:
         self._registry = registry.rstrip("/")
+        self._runtime_registry = runtime_registry.rstrip("/") or self._registry
 
     def place(self, scope: Scope, image: Image, tools: Tools) -> tuple[Placed, bool]:
         """Pushes it; False when the registry had all layers. Blocks; cancelled by the scope.
@@ -40,7 +41,8 @@ class RegistryPlacer:
                 tools.engine.untag(ref)
         sent = sum(line.endswith(": Pushed") for line in lines)
         way = f"{sent} layer{'' if sent == 1 else 's'} → {self._registry}" if sent else f"in {self._registry} already"
-        return Placed(image.artifact, f"{ref}@{digest}", image.image_id, way), sent > 0
+        pulled = self._runtime_registry + ref.removeprefix(self._registry)
+        return Placed(image.artifact, f"{pulled}@{digest}", image.image_id, way), sent > 0
 
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         """Nothing: what a registry keeps is its owner's affair."""

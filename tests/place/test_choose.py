@@ -8,13 +8,15 @@ from typing import Any, cast
 
 import pytest
 
+from devloop import events
 from devloop.config import model
 from devloop.errors import StepFailed, Unavailable, UsageError
 from devloop.place.choose import choose, engine_environment
+from devloop.place.hosting import CONFIG_MAP, KEY
 from devloop.place.kind import KindPlacer
 from devloop.place.registry import RegistryPlacer
 from devloop.place.shared import SharedPlacer
-from devloop.products import Image, Object
+from devloop.products import Image, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster, EngineInfo, Placer, Tools
 from devloop.testing.engine import FakeEngine
@@ -23,13 +25,18 @@ from tests.place.containerd import FakeNode
 
 
 class Nodes:
-    """A cluster of which only its nodes are asked."""
+    """A cluster of which only its nodes are asked, and which registry it names."""
 
     context = "some-context"
 
-    def __init__(self, *nodes: Object, refusal: ApiRefusal | None = None) -> None:
+    def __init__(self, *nodes: Object, refusal: ApiRefusal | None = None, hosting: str = "") -> None:
         self._nodes = list(nodes)
         self._refusal = refusal
+        self._hosting = hosting
+
+    def get(self, scope: Scope, ref: ObjectRef) -> Object | None:
+        assert ref == CONFIG_MAP
+        return {"data": {KEY: self._hosting}} if self._hosting else None
 
     def list(self, scope: Scope, api_version: str, kind: str, **_: Any) -> list[Object]:
         assert (api_version, kind) == ("v1", "Node")
@@ -61,11 +68,18 @@ def processes() -> FakeProcesses:
 
 
 @pytest.fixture
-def chosen(engine: FakeEngine, processes: FakeProcesses) -> Callable[..., Placer]:
-    def choose_for(*nodes: Object, refusal: ApiRefusal | None = None, registry: str | None = None) -> Placer:
-        cluster = cast(Cluster, Nodes(*nodes, refusal=refusal))
+def told() -> list[events.AnyEvent]:
+    return []
+
+
+@pytest.fixture
+def chosen(engine: FakeEngine, processes: FakeProcesses, told: list[events.AnyEvent]) -> Callable[..., Placer]:
+    def choose_for(
+        *nodes: Object, refusal: ApiRefusal | None = None, registry: str | None = None, hosting: str = ""
+    ) -> Placer:
+        cluster = cast(Cluster, Nodes(*nodes, refusal=refusal, hosting=hosting))
         with Scope("test") as scope:
-            return choose(scope, model.Cluster(registry=registry), cluster, engine, processes)
+            return choose(scope, model.Cluster(registry=registry), cluster, engine, processes, emit=told.append)
 
     return choose_for
 
@@ -126,6 +140,43 @@ def test_another_cluster_needs_a_registry(
     assert "cluster.registry" in caught.value.hint
 
 
+HOSTING = "host: localhost:5001\nhostFromContainerRuntime: registry:5000\n"
+
+
+def test_a_registry_that_the_cluster_names_is_better_than_none(
+    chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses, told: list[events.AnyEvent]
+) -> None:
+    placer = chosen(node("elsewhere"), hosting=HOSTING)
+    image = Image("api", "api:1", engine.add("api:1", [{"a": b"1"}]))
+    with Scope("test") as scope:
+        placed, _ = placer.place(scope, image, Tools(processes, engine))
+    assert engine.pushed == ["localhost:5001/api:1"]
+    assert placed.ref.startswith("registry:5000/api:1@sha256:")
+    assert [each.message for each in told if isinstance(each, events.Notice)] == [
+        "images go through localhost:5001, the registry that the cluster names"
+    ]
+
+
+def test_what_is_quicker_or_asked_for_wins_over_it(
+    chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses, told: list[events.AnyEvent]
+) -> None:
+    FakeNode("mine-control-plane", engine, processes, "mine")
+    assert isinstance(chosen(node("mine-control-plane"), hosting=HOSTING), KindPlacer)
+    assert isinstance(chosen(node("my-engine", "docker://27.0"), hosting=HOSTING), SharedPlacer)
+    chosen(node("elsewhere"), hosting=HOSTING, registry="reg:5000")
+    assert told == []
+
+
+def test_a_broken_registry_is_told_before_it_gives_up(
+    chosen: Callable[..., Placer], told: list[events.AnyEvent]
+) -> None:
+    with pytest.raises(UsageError, match="cannot see"):
+        chosen(node("elsewhere"), hosting="host: [")
+    (notice,) = told
+    assert isinstance(notice, events.Notice)
+    assert "no YAML" in notice.message
+
+
 def test_nodes_that_may_not_be_listed_need_a_registry(chosen: Callable[..., Placer]) -> None:
     with pytest.raises(UsageError, match="cannot see"):
         chosen(refusal=ApiRefusal(403, "Forbidden", "nodes is forbidden"))
@@ -138,7 +189,7 @@ def test_another_refusal_is_a_failure_in_the_servers_words(chosen: Callable[...,
 
 def test_without_the_docker_cli_it_says_so(engine: FakeEngine) -> None:
     with Scope("test") as scope, pytest.raises(UsageError, match="docker is not installed"):
-        choose(scope, model.Cluster(registry="r"), cast(Cluster, Nodes()), engine, FakeProcesses())
+        choose(scope, model.Cluster(registry="r"), cast(Cluster, Nodes()), engine, FakeProcesses(), emit=print)
 
 
 def test_a_shared_engine_only_needs_the_name(engine: FakeEngine) -> None:

@@ -45,6 +45,15 @@ def test_what_runs_is_what_was_pushed(engine: FakeEngine, tools: Tools) -> None:
     assert engine.pushed == ["localhost:5001/shop/api:v1"]
 
 
+@pytest.mark.parametrize("name", ["shop/api", "localhost:5001/shop/api"])
+def test_nodes_may_know_the_registry_by_another_name(engine: FakeEngine, tools: Tools, name: str) -> None:
+    image = Image(name, f"{name}:v1", engine.add(f"{name}:v1", [{"a": b"1"}]))
+    with Scope("test") as scope:
+        placed, _ = RegistryPlacer("localhost:5001", "registry:5000").place(scope, image, tools)
+    assert engine.pushed == ["localhost:5001/shop/api:v1"]
+    assert placed.ref.startswith("registry:5000/shop/api:v1@sha256:")
+
+
 def test_what_the_registry_has_counts_as_there(engine: FakeEngine, tools: Tools) -> None:
     image = Image("shop/api", "shop/api:v1", engine.add("shop/api:v1", [{"a": b"1"}]))
     placer = RegistryPlacer("localhost:5001")
