@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.kube import Cluster, Kubectl, NoCluster, create_namespace, delete_stale_namespaces, find_cluster
+from tests.e2e.local_registry import LocalRegistry, NoRegistry, local_registry
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MARKED_BY = {"engine": "docker", "cluster": "cluster"}
@@ -98,6 +99,16 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 def kubectl(cluster: Cluster, namespace: str) -> Kubectl:
     """kubectl on the test's own namespace."""
     return Kubectl(cluster.context, namespace)
+
+
+@pytest.fixture
+def registry(engine: str, cluster: Cluster) -> Iterator[LocalRegistry]:
+    """A registry that the cluster's nodes pull from, as long as the test runs."""
+    try:
+        with local_registry(cluster.kind_name) as found:
+            yield found
+    except NoRegistry as why:
+        pytest.skip(str(why))
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ class _Explanation:
                     self._loaded.project.metadata.name, unit, self._session.steps.plan.known_units
                 ),
                 namespace=cluster.namespace,
-                manifests=naming.filled(self._state, unit).manifests,
+                manifests=naming.filled(self._state, unit, self._loaded.project.cluster.registry).manifests,
             )
         except DevloopError as exc:
             return None, (exc.message,)

@@ -43,9 +43,10 @@ def refs(state: State) -> dict[str, str]:
     return {name: have.product.ref for name, have in found.items() if have and isinstance(have.product, Placed)}
 
 
-def filled(state: State, unit: str) -> images.Filled:
-    """The manifests of a unit that was rendered, with the images' names in them."""
+def filled(state: State, unit: str, registry: str | None) -> images.Filled:
+    """The manifests of a unit that was rendered, with the images' names in them. `registry`: see NamesOnly."""
     rendered = state.have[Node(unit_target(unit), "render")].product
     if not isinstance(rendered, Rendered):
         raise TypeError(f"a render step left {rendered!r}")
-    return images.fill(rendered.manifests, refs(state), tuple(state.graph.images))
+    named = refs(state)
+    return images.fill(rendered.manifests, named, tuple(state.graph.images), named if registry else ())

@@ -52,7 +52,7 @@ def render(common: Common) -> int:
             scope.cancel()
         code = session.exit_code(state)
         if code == 0:
-            typer.echo(_text(_filled(state, report), common.output), nl=False)
+            typer.echo(_text(_filled(state, report, loaded.project.cluster.registry), common.output), nl=False)
         return code
 
     return reporting(common, body, to_stderr=True)
@@ -76,13 +76,13 @@ def _open_doors(scope: Scope, common: Common, project: model.Project, report: Re
         return session.open_doors(scope, None)
 
 
-def _filled(state: State, report: Report) -> list[Manifest]:
+def _filled(state: State, report: Report, registry: str | None) -> list[Manifest]:
     manifests: list[Manifest] = []
     for unit in state.graph.units:
-        found = filled(state, unit)
+        found = filled(state, unit, registry)
         manifests += found.manifests
         for warning in found.warnings:
-            report.emit(events.Notice(message=warning))
+            report.emit(warning)
     return manifests
 
 

@@ -1,14 +1,14 @@
 """What each step does: build, place, render, apply, ready, each in terms of the stage that knows how.
 
 Comes in: a step that the loop starts, and the products that it depends on. Goes out: its outcome. It holds no state of its own
-between steps, and never decides whether a step is needed; only whether its result is there already.
+between steps but for what it warned of, and never decides whether a step is needed; only whether its result is there already.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -118,6 +118,8 @@ class Steps:
         self._placer = placer
         self._live = live
         self._tidying = threading.Lock()
+        self._warning = threading.Lock()
+        self._warned: set[tuple[str, str]] = set()
 
     def __call__(self, scope: Scope, start: Start, product: Products) -> Outcome:
         """Runs one step. Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
@@ -229,13 +231,14 @@ class Steps:
         for rival in start.rivals:
             self._check_apart(rendered, product(Node(unit_target(rival), "render")))
         refs = {name: ref for name, ref in start.basis.items() if name != MANIFESTS and name not in start.holds}
-        filled = images.fill(rendered.manifests, refs, tuple(self.plan.artifacts))
+        pulled = {name for name, ref in refs.items() if "@" in ref}
+        filled = images.fill(rendered.manifests, refs, tuple(self.plan.artifacts), pulled)
 
         def tell(text: str) -> None:
             self._emit(events.Notice(update=start.update, message=text))
 
         for warning in filled.warnings:
-            tell(warning)
+            self._warn(replace(warning, update=start.update))
         applied, changed = deploy_apply.apply(
             scope,
             cluster,
@@ -251,6 +254,15 @@ class Steps:
         if applied.held:
             note += "; " + ", ".join(f"{ref} waits for {why}" for ref, why in applied.held)
         return Outcome(applied, note=note, skipped="" if changed or applied.pruned else f"nothing to write: {note}")
+
+    def _warn(self, warning: events.Notice) -> None:
+        """Tells of it, once in a session however often it is applied."""
+        key = (warning.where.partition(":")[0], warning.message)  # lines move
+        with self._warning:
+            if key in self._warned:
+                return
+            self._warned.add(key)
+        self._emit(warning)
 
     def _check_apart(self, rendered: Rendered, other: Product) -> None:
         """Raises: StepFailed when both units have an object: each would undo what the other did."""

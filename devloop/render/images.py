@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from devloop import events
 from devloop.products import Manifest
 
 _LISTS = frozenset({"containers", "initContainers", "ephemeralContainers"})
@@ -23,12 +24,12 @@ _OPAQUE_KINDS = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition"})
 @dataclass(frozen=True)
 class Filled:
     """`manifests`: ready to apply. `held`: those that name an artifact which has no ref yet, with that artifact's name.
-    `warnings`: what had to be changed besides, in words.
+    `warnings`: what had to be changed besides, one for each object.
     """
 
     manifests: tuple[Manifest, ...]
     held: tuple[tuple[Manifest, str], ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[events.Notice, ...] = ()
 
 
 def used(manifests: Iterable[Manifest], artifacts: Collection[str]) -> frozenset[str]:
@@ -37,16 +38,21 @@ def used(manifests: Iterable[Manifest], artifacts: Collection[str]) -> frozenset
     return frozenset(known[name] for each in manifests for name, _ in _named(each.object) if name in known)
 
 
-def fill(manifests: Iterable[Manifest], refs: Mapping[str, str], artifacts: Collection[str]) -> Filled:
+def fill(
+    manifests: Iterable[Manifest],
+    refs: Mapping[str, str],
+    artifacts: Collection[str],
+    pulled: Collection[str] = frozenset(),
+) -> Filled:
     """Puts `refs` (artifact → ref) where the manifests name artifacts, and lets nodes use images that they have already.
 
-    `imagePullPolicy: Always` would have the kubelet ask a registry for an image that may be nowhere but on the node; since a ref is
-    unique to its content, `IfNotPresent` runs the same.
+    `imagePullPolicy: Always` would have the kubelet ask a registry for an image that is nowhere but on the node; since a ref is
+    unique to its content, `IfNotPresent` runs the same. `pulled`: artifacts that nodes get from a registry; theirs stays.
     """
     known = _by_name(artifacts)
     filled: list[Manifest] = []
     held: list[tuple[Manifest, str]] = []
-    warnings: list[str] = []
+    warnings: list[events.Notice] = []
     for each in manifests:
         mine = [known[name] for name, _ in _named(each.object) if name in known]
         missing = next((artifact for artifact in mine if artifact not in refs), None)
@@ -56,11 +62,16 @@ def fill(manifests: Iterable[Manifest], refs: Mapping[str, str], artifacts: Coll
             filled.append(each)
         else:
             changed = Manifest(copy.deepcopy(each.object), each.source)
+            mended: list[str] = []
             for name, container in _named(changed.object):
                 if name in known:
                     container["image"] = refs[known[name]]
-                    warnings += _never_pull(container, changed)
+                    if known[name] not in pulled and container.get("imagePullPolicy") == "Always":
+                        container["imagePullPolicy"] = "IfNotPresent"
+                        mended.append(str(container.get("name", "")))
             filled.append(changed)
+            if mended:
+                warnings.append(_never_pulled(changed, mended))
     return Filled(tuple(filled), tuple(held), tuple(warnings))
 
 
@@ -124,12 +135,11 @@ def _containers(value: Any) -> Iterator[dict[str, Any]]:
             yield from _containers(each)
 
 
-def _never_pull(container: dict[str, Any], manifest: Manifest) -> list[str]:
-    if container.get("imagePullPolicy") != "Always":
-        return []
-    container["imagePullPolicy"] = "IfNotPresent"
+def _never_pulled(manifest: Manifest, containers: list[str]) -> events.Notice:
     name = f"{manifest.object['kind'].lower()}/{manifest.object['metadata']['name']}"
-    return [
-        f"{manifest.source}: {name}: imagePullPolicy of container {container.get('name', '')} is set to IfNotPresent: "
-        f"{container['image']} is unique to its content and may be in no registry"
-    ]
+    of = f"container{'' if len(containers) == 1 else 's'} {', '.join(containers)}"
+    return events.Notice(
+        message=f"{name}: imagePullPolicy Always of {of} is applied as IfNotPresent: the image is on the nodes, and in no registry",
+        hint="write IfNotPresent there, or leave imagePullPolicy out: a tag stands for its content, so it runs the same",
+        where=manifest.source,
+    )

@@ -1,6 +1,6 @@
 """A registry beside a kind cluster, wired as kind's guide says; it shares no code with devloop.
 
-Comes in: the cluster's nodes, as containers of the engine. Goes out: an address to push to, and another by which the nodes pull.
+Comes in: the name that the kind command knows the cluster by. Goes out: an address to push to, and another by which the nodes pull.
 https://kind.sigs.k8s.io/docs/user/local-registry/
 """
 
@@ -10,7 +10,7 @@ import subprocess
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -41,8 +41,12 @@ class LocalRegistry:
 
 
 @contextmanager
-def local_registry(nodes: Sequence[str]) -> Iterator[LocalRegistry]:
-    """Runs one while the body does. `nodes`: their containers' names. Raises: NoRegistry."""
+def local_registry(kind_name: str) -> Iterator[LocalRegistry]:
+    """Runs one while the body does. Raises: NoRegistry."""
+    listed = _docker("ps", "--filter", f"label=io.x-k8s.kind.cluster={kind_name}", "--format", "{{.Names}}")
+    nodes = listed.split() if kind_name else []
+    if not nodes:
+        raise NoRegistry("the cluster's nodes are no containers of this engine")
     if subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False).returncode:
         raise NoRegistry(f"the engine has no {IMAGE}; tests/testbed/up makes one")
     for node in nodes:

@@ -14,13 +14,13 @@ from devloop.config import model
 from devloop.effects import cluster as cluster_door
 from devloop.effects import docker
 from devloop.effects.process import RealProcesses
-from devloop.place.choose import KIND_LABEL, choose
+from devloop.place.choose import choose
 from devloop.products import Image, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import Container, Tools
 from tests.e2e.engine import remove_images
 from tests.e2e.kube import Cluster, Kubectl
-from tests.e2e.local_registry import LocalRegistry, NoRegistry, local_registry
+from tests.e2e.local_registry import LocalRegistry
 from tests.e2e.web import eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -33,23 +33,6 @@ class Elsewhere(docker.DockerEngine):
 
     def containers(self, labels: Mapping[str, str]) -> tuple[Container, ...]:
         return ()
-
-
-@pytest.fixture
-def registry(engine: str, cluster: Cluster, kubectl: Kubectl) -> Iterator[LocalRegistry]:
-    with Scope("nodes") as scope:
-        names = {node["metadata"]["name"] for node in kubectl.list("nodes")}
-        made = docker.connect()
-        nodes = [box.name for box in made.containers({KIND_LABEL: ""}) if box.name in names]
-        made.close()
-        scope.check()
-    if not nodes:
-        pytest.skip(f"the nodes of {cluster.context} are no containers of this engine")
-    try:
-        with local_registry(nodes) as found:
-            yield found
-    except NoRegistry as why:
-        pytest.skip(str(why))
 
 
 @pytest.fixture

@@ -100,6 +100,24 @@ def test_always_pull_is_turned_off_for_our_images_only_and_said() -> None:
     filled = images.fill([pod("api", "nginx", imagePullPolicy="Always")], {"api": "api:1"}, ["api"])
     containers = filled.manifests[0].object["spec"]["containers"]
     assert [each["imagePullPolicy"] for each in containers] == ["IfNotPresent", "Always"]
-    assert len(filled.warnings) == 1
-    assert "f:1: pod/x: imagePullPolicy of container c0" in filled.warnings[0]
+    (warning,) = filled.warnings
+    assert warning.where == "f:1"
+    assert "pod/x: imagePullPolicy Always of container c0 is applied as IfNotPresent" in warning.message
+    assert "leave imagePullPolicy out" in warning.hint
     assert images.fill([pod("api", imagePullPolicy="Never")], {"api": "api:1"}, ["api"]).warnings == ()
+
+
+def test_one_object_is_warned_of_once() -> None:
+    filled = images.fill(
+        [pod("api", "web", imagePullPolicy="Always")], {"api": "api:1", "web": "web:1"}, ["api", "web"]
+    )
+    (warning,) = filled.warnings
+    assert "of containers c0, c1" in warning.message
+
+
+def test_what_nodes_pull_from_a_registry_keeps_its_policy() -> None:
+    given = pod("api", "web", imagePullPolicy="Always")
+    filled = images.fill([given], {"api": "r:5000/api:1@sha256:1", "web": "web:1"}, ["api", "web"], {"api"})
+    containers = filled.manifests[0].object["spec"]["containers"]
+    assert [each["imagePullPolicy"] for each in containers] == ["Always", "IfNotPresent"]
+    assert "of container c1" in filled.warnings[0].message
