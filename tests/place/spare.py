@@ -1,0 +1,53 @@
+"""A spare node: the containerd of a cluster's node in a container of its own, without Kubernetes, for what no cluster should feel.
+
+Comes in: a node of the cluster, whose image it takes. Goes out: a container that images can be placed on, gone with the body.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from devloop.stages import Container
+from tests.e2e.web import eventually
+
+READ = """
+folder=$(mktemp -d)
+ctr -n k8s.io images mount "$1" "$folder" >/dev/null && cat "$folder/$2"
+code=$?
+ctr -n k8s.io images unmount --rm "$folder" >/dev/null 2>&1
+exit $code
+"""
+
+
+@contextmanager
+def spare_node(like: Container, setup: str = "", command: Sequence[str] = ("containerd",)) -> Iterator[Container]:
+    """Runs one while the body does. `setup`: a shell script that is run there before `command`, which has to serve containerd."""
+    image = docker("inspect", "--format", "{{.Config.Image}}", like.container_id).strip()
+    name = f"devloop-test-node-{uuid.uuid4().hex[:8]}"
+    shell = ["--entrypoint", "sh", image, "-c", f'{setup}\nexec "$@"', "node", *command]
+    volumes = ["--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp:exec", "--volume", "/var"]
+    container_id = docker("run", "--detach", "--name", name, "--hostname", name, *volumes, *shell).strip()
+    try:
+        probe = 'for each in /run/containerd /run/k3s/containerd; do [ ! -S "$each/containerd.sock" ] || exit 0; done; exit 1'
+        eventually(lambda: _succeeds("exec", name, "sh", "-c", probe), timeout_s=30, what=f"containerd in {name}")
+        yield Container(container_id, name)
+    finally:
+        docker("rm", "--force", "--volumes", name)
+
+
+def file_on(node: Container, name: str, path: str) -> str:
+    """A file of an image by its full name, as the node has it unpacked."""
+    return docker("exec", node.container_id, "sh", "-c", READ, "read", name, path)
+
+
+def docker(*args: str) -> str:
+    done = subprocess.run(["docker", *args], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"docker {' '.join(args)}: {done.stderr.strip()}"
+    return done.stdout
+
+
+def _succeeds(*args: str) -> bool:
+    return subprocess.run(["docker", *args], capture_output=True, check=False).returncode == 0
