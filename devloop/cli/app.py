@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -128,11 +129,17 @@ def run_(
     context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images", help="Deploy the images of this file, which `devloop build --file-output` wrote; build none."
+        ),
+    ] = None,
 ) -> int:
     """Build, deploy and wait until all is ready, once; for CI."""
     from devloop.cli.run import run as body
 
-    return body(Common(file, namespace, context, output, verbose))
+    return body(Common(file, namespace, context, output, verbose), images)
 
 
 @app.command()
@@ -142,11 +149,27 @@ def build(
     context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--build-image", "-b", help="Only this artifact and what it requires; may be given again.", metavar="NAME"
+        ),
+    ] = None,
+    push: Annotated[
+        bool, typer.Option("--push", help="Push the images, to `cluster.registry` or where their names say.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be built.")] = False,
+    file_output: Annotated[
+        Path | None,
+        typer.Option("--file-output", help="Write the images' names with tags as JSON, for `devloop run --images`."),
+    ] = None,
 ) -> int:
     """Build the images, and print their names with tags. Asks no cluster; the context may bring an engine along (minikube)."""
+    from devloop.cli.build import BuildOptions
     from devloop.cli.build import build as body
 
-    return body(Common(file, namespace, context, output, verbose))
+    options = BuildOptions(names or (), push, dry_run, file_output)
+    return body(Common(file, namespace, context, output, verbose), options)
 
 
 @app.command()

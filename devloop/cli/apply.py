@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devloop.cli import session
+from devloop.cli import given, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.errors import StepFailed, UsageError
-from devloop.graph import ALL_STEPS, Node
-from devloop.loop.messages import Start
-from devloop.loop.steps import Doors, Plan, Steps
-from devloop.products import Image, Inputs, Manifest, Outcome, Product
+from devloop.graph import ALL_STEPS
+from devloop.loop.steps import Doors, Plan
+from devloop.products import Inputs, Manifest
 from devloop.render import images
 from devloop.scope import Scope
 from devloop.stages import Renderer, Tools
@@ -39,11 +38,9 @@ def apply(common: Common, source: str) -> int:
             plan = session.plan(replace(loaded, project=_with_one_unit(loaded.project, file)))
             renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry)
             tags = _tags(scope, renderer, plan, doors)
-            project = plan.project
-            used = tuple(replace(each, requires=()) for each in project.build.artifacts if each.image in tags)
+            refs = {artifact: f"{artifact}:{tag}" for artifact, tag in tags.items()}
             plan = replace(
-                plan,
-                project=replace(project, build=replace(project.build, artifacts=used)),
+                given.plan_with(plan, refs),
                 renderers={UNIT: renderer},
                 known_units=frozenset({UNIT, *(each.name for each in loaded.project.deploy)}),
             )
@@ -54,7 +51,7 @@ def apply(common: Common, source: str) -> int:
                 report,
                 wanted=ALL_STEPS,
                 namespace=cluster.namespace,
-                wrap=lambda steps: _FoundImages(steps, doors, tags),
+                wrap=lambda steps: given.GivenImages(steps, doors, refs),
             )
             current.started("apply")
             current.tracker.track(scope, current.steps.listings())
@@ -114,22 +111,3 @@ class _Rendered:
     def render(self, scope: Scope, unit: model.Unit, base: Path, namespace: str, tools: Tools) -> tuple[Manifest, ...]:
         manifests = self.inner.render(scope, unit, base, namespace, tools)
         return images.without_registry(manifests, self.registry) if self.registry else manifests
-
-
-@dataclass(frozen=True)
-class _FoundImages:
-    """Steps that build nothing: the image is in the engine under the name that the manifests give it."""
-
-    steps: Steps
-    doors: Doors
-    tags: Mapping[str, str]
-
-    def __call__(self, scope: Scope, start: Start, product: Callable[[Node], Product]) -> Outcome:
-        if start.node.step != "build":
-            return self.steps(scope, start, product)
-        artifact = start.node.target.removeprefix("image/")
-        ref = f"{artifact}:{self.tags[artifact]}"
-        found = self.doors.engine.inspect(ref)
-        if found is None:
-            raise StepFailed(f"the engine has no image {ref}", hint="devloop build makes it", where=start.node.target)
-        return Outcome(Image(artifact, ref, found.image_id), skipped="the engine has it already")

@@ -1,25 +1,120 @@
-"""`devloop build`: the images, and nothing else."""
+"""`devloop build`: the images, and nothing else; pushed, if asked."""
 
 from __future__ import annotations
 
-from devloop.cli import session
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from devloop import events
+from devloop.cli import given, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
+from devloop.config import model
+from devloop.errors import UsageError
+from devloop.events import StepName
+from devloop.graph import Node, image_target
+from devloop.loop.messages import Start
+from devloop.loop.steps import Doors, Steps, image_ref
+from devloop.place.registry import RegistryPlacer
+from devloop.products import Image, Outcome, Product
 from devloop.scope import Scope
 
 
-def build(common: Common) -> int:
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to build (`names`: none for all), whether to push it, or only to say what would be done, and where to write the refs."""
+
+    names: Sequence[str] = ()
+    is_pushed: bool = False
+    is_dry_run: bool = False
+    file_output: Path | None = None
+
+
+def build(common: Common, options: BuildOptions) -> int:
     """Builds what is not built yet. Blocks; Ctrl-C stops the builds and ends it with 130."""
 
     def body(report: Report) -> int:
+        if options.file_output is not None:
+            if options.is_dry_run:
+                raise UsageError("a dry run has no images to write down", hint="leave --file-output or --dry-run out")
+            given.check_writable(options.file_output)
         loaded = session.load(common)
+        loaded = replace(loaded, project=_only(loaded.project, options.names))
+        steps: tuple[StepName, ...] = ("build", "place") if options.is_pushed and not options.is_dry_run else ("build",)
         with Scope("build") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, None, lambda: session.connect(common, loaded.project, report).context)
-            current = session.Session(scope, session.plan(loaded), doors, report, wanted=("build",), namespace="")
+            current = session.Session(
+                scope,
+                session.plan(loaded),
+                doors,
+                report,
+                wanted=steps,
+                namespace="",
+                wrap=(lambda inner: _DryRun(inner, doors, report.emit))
+                if options.is_dry_run
+                else (lambda inner: inner),
+                choose=lambda _scope: RegistryPlacer(loaded.project.cluster.registry or ""),
+            )
             current.started("build")
             current.tracker.track(scope, current.steps.listings())
             state = current.run(is_partial=False, until_idle=True)
             scope.cancel()
-        return session.exit_code(state)
+        code = session.exit_code(state)
+        if code == 0 and options.file_output is not None:
+            given.write(options.file_output, report.images)
+        return code
 
     return reporting(common, body)
+
+
+def _only(project: model.Project, names: Sequence[str]) -> model.Project:
+    """The project with the named artifacts and all that they require. Raises: UsageError for a name that is none."""
+    artifacts = {each.image: each for each in project.build.artifacts}
+    if not artifacts:
+        raise UsageError(
+            "there is nothing to build", where="build.artifacts", hint="name an image and its context there"
+        )
+    wanted: dict[str, None] = {}
+
+    def want(name: str) -> None:
+        if name not in wanted:
+            wanted[name] = None
+            for required in artifacts[name].requires:
+                want(required.image)
+
+    for name in names or artifacts:
+        want(_artifact(name, tuple(artifacts)))
+    kept = tuple(each for each in project.build.artifacts if each.image in wanted)
+    return replace(project, build=replace(project.build, artifacts=kept))
+
+
+def _artifact(name: str, artifacts: Sequence[str]) -> str:
+    """The artifact of this name; its last path part will do, where only one has it."""
+    found = [each for each in artifacts if name == each] or [each for each in artifacts if each.endswith(f"/{name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"several artifacts are called {name}", where="-b", hint=f"say which: {', '.join(found)}")
+    near = difflib.get_close_matches(name, [*artifacts, *(each.rpartition("/")[2] for each in artifacts)], 1)
+    hint = f"did you mean {near[0]}?" if near else f"artifacts are {', '.join(artifacts)}"
+    raise UsageError(f"there is no artifact {name}", where="-b", hint=hint)
+
+
+@dataclass(frozen=True)
+class _DryRun:
+    """Steps that only say what they would do. See loop.run.RunStep."""
+
+    steps: Steps
+    doors: Doors
+    emit: events.Emit
+
+    def __call__(self, scope: Scope, start: Start, product: Callable[[Node], Product]) -> Outcome:
+        self.steps.check_inputs(start.node.target)
+        artifact = start.node.target.removeprefix("image/")
+        ref = image_ref(artifact, start.digest)
+        found = self.doors.engine.inspect(ref)
+        said = f"{ref} is built already" if found else f"would build {ref}"
+        self.emit(events.Notice(message=said, where=image_target(artifact)))
+        return Outcome(Image(artifact, ref, found.image_id if found else ""), skipped="a dry run builds nothing")

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from devloop.cli import session
+from pathlib import Path
+
+from devloop.cli import given, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.graph import ALL_STEPS
 from devloop.scope import Scope
 
 
-def run(common: Common) -> int:
-    """Runs one pass and leaves what it deployed. Blocks; Ctrl-C ends it with 130 once what is being applied is applied."""
+def run(common: Common, images: Path | None = None) -> int:
+    """Runs one pass and leaves what it deployed. Blocks; Ctrl-C ends it with 130 once what is being applied is applied.
+
+    `images`: a file of images to deploy, in place of building any.
+    """
 
     def body(report: Report) -> int:
         loaded = session.load(common)
+        plan = session.plan(loaded)
+        refs = {} if images is None else given.for_project(loaded.project, given.read(images), images)
         cluster = session.connect(common, loaded.project, report)
         with Scope("run") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, cluster)
             current = session.Session(
-                scope, session.plan(loaded), doors, report, wanted=ALL_STEPS, namespace=cluster.namespace
+                scope,
+                plan if images is None else given.plan_with(plan, refs),
+                doors,
+                report,
+                wanted=ALL_STEPS,
+                namespace=cluster.namespace,
+                wrap=(lambda steps: steps) if images is None else (lambda steps: given.GivenImages(steps, doors, refs)),
             )
             current.started("run")
             current.tracker.track(scope, current.steps.listings())

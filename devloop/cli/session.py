@@ -77,7 +77,7 @@ def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str]
 
 
 class Session:
-    """A loop with everything it needs. `live`: whoever hangs on what is deployed."""
+    """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster."""
 
     def __init__(
         self,
@@ -90,6 +90,7 @@ class Session:
         namespace: str,
         live: Live | None = None,
         wrap: Callable[[Steps], RunStep] = lambda steps: steps,
+        choose: Callable[[Scope], Placer] | None = None,
     ) -> None:
         self.scope = scope
         self.doors = doors
@@ -104,7 +105,7 @@ class Session:
             report.emit,
             namespace=namespace,
             post=self._post,
-            placer=_once(self._choose),
+            placer=_once(choose or self._choose),
             live=self._live,
         )
         self.loop = Loop(

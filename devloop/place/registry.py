@@ -15,7 +15,10 @@ from devloop.stages import Tools
 
 
 class RegistryPlacer:
-    """Pushes images below one registry (and path). `runtime_registry`: what the nodes call the same place, if not so too."""
+    """Pushes images below one registry (and path); "" for where their own names say.
+
+    `runtime_registry`: what the nodes call the same place, if not so too.
+    """
 
     def __init__(self, registry: str, runtime_registry: str = "") -> None:
         self._registry = registry.rstrip("/")
@@ -40,7 +43,8 @@ class RegistryPlacer:
             if ref != image.ref:
                 tools.engine.untag(ref)
         sent = sum(line.endswith(": Pushed") for line in lines)
-        way = f"{sent} layer{'' if sent == 1 else 's'} → {self._registry}" if sent else f"in {self._registry} already"
+        where = self._registry or "their registry"
+        way = f"{sent} layer{'' if sent == 1 else 's'} → {where}" if sent else f"in {where} already"
         pulled = self._runtime_registry + ref.removeprefix(self._registry)
         return Placed(image.artifact, f"{pulled}@{digest}", image.image_id, way), sent > 0
 
@@ -50,8 +54,11 @@ class RegistryPlacer:
 
 
 def pushed_ref(registry: str, ref: str) -> str:
-    """The ref below the registry; one that is there already stays. A port in the ref's own host becomes part of a path."""
-    if ref.startswith(f"{registry}/"):
+    """The ref below the registry; one that is there already stays, and any for a registry "".
+
+    A port in the ref's own host becomes part of a path.
+    """
+    if not registry or ref.startswith(f"{registry}/"):
         return ref
     name, _, tag = ref.rpartition(":")
     return f"{registry}/{name.replace(':', '_')}:{tag}"

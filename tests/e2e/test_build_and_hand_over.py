@@ -1,0 +1,127 @@
+"""Images built in one place and deployed in another: `devloop build` with its options, and `devloop run --images`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.driver import Devloop
+from tests.e2e.kube import Cluster, Kubectl
+from tests.e2e.local_registry import LocalRegistry, NoRegistry, local_registry
+from tests.e2e.project import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / tmp_path.name, ("web", "api"))
+
+
+@pytest.fixture
+def registry(cluster: Cluster) -> Iterator[LocalRegistry]:
+    nodes = [each["metadata"]["name"] for each in Kubectl(cluster.context, "default").list("nodes")]
+    try:
+        with local_registry(nodes) as found:
+            yield found
+    except NoRegistry as exc:
+        pytest.skip(str(exc))
+
+
+def has(ref: str) -> bool:
+    return subprocess.run(["docker", "image", "inspect", ref], capture_output=True, check=False).returncode == 0
+
+
+def written(project: Project) -> dict[str, str]:
+    said = json.loads((project.folder / "images.json").read_text())
+    return {each["imageName"]: each["tag"] for each in said["builds"]}
+
+
+def test_a_dry_run_builds_nothing_and_names_what_a_build_makes(devloop: Devloop, project: Project) -> None:
+    there = devloop.at(project.folder)
+    dry = there.run("build", "--dry-run")
+    assert dry.code == 0
+    refs = dry.events[-1]["images"]
+    assert {each["message"] for each in dry.of(kind="notice")} == {f"would build {ref}" for ref in refs.values()}
+    assert not any(map(has, refs.values()))
+    built = there.run("build", "-b", "web", "--file-output", "images.json")
+    assert built.code == 0
+    name = project.image("web")
+    assert built.events[-1]["images"] == written(project) == {name: refs[name]}
+    assert [has(refs[project.image(each)]) for each in ("web", "api")] == [True, False]
+    said = {each["message"] for each in there.run("build", "--dry-run").of(kind="notice")}
+    assert said == {f"{refs[name]} is built already", f"would build {refs[project.image('api')]}"}
+
+
+def test_wrong_names_and_files_are_refused_before_anything_is_built(bare_devloop: Devloop, project: Project) -> None:
+    there = bare_devloop.at(project.folder)
+
+    def refused(*words: str) -> str:
+        done = there.run(*words, as_json=False, env={"DOCKER_HOST": "unix:///nowhere", "KUBECONFIG": "/nowhere"})
+        assert done.code == 2, done.stdout
+        return done.stdout + done.stderr
+
+    assert f"did you mean {project.image('web')}?" in refused("build", "-b", project.image("wbe"))
+    assert "its folder is not there" in refused("build", "--file-output", "nowhere/images.json")
+    assert "leave --file-output or --dry-run out" in refused("build", "--dry-run", "--file-output", "images.json")
+    assert "No such file" in refused("run", "--images", "images.json")
+    (project.folder / "images.json").write_text('{"builds": [')
+    assert "images.json:1:13: " in refused("run", "--images", "images.json")
+    (project.folder / "images.json").write_text('{"builds": [{"imageName": "web"}]}')
+    assert "is not of the form" in refused("run", "--images", "images.json")
+    (project.folder / "images.json").write_text('{"builds": [{"imageName": "web", "tag": "localhost:5000/web"}]}')
+    assert "has no tag or digest" in refused("run", "--images", "images.json")
+    given = {"builds": [{"imageName": project.image("web"), "tag": f"{project.image('web')}:1"}]}
+    (project.folder / "images.json").write_text(json.dumps(given))
+    assert f"names no image for {project.image('api')}" in refused("run", "--images", "images.json")
+
+
+def test_a_failed_build_leaves_the_file_as_it_was(devloop: Devloop, project: Project) -> None:
+    (project.folder / "images.json").write_text("before")
+    project.write("web/Dockerfile", "FROM busybox:1.37\nRUN false\n")
+    assert devloop.at(project.folder).run("build", "--file-output", "images.json").code == 1
+    assert (project.folder / "images.json").read_text() == "before"
+
+
+def test_run_deploys_the_images_of_a_file_whatever_the_sources_say(
+    devloop: Devloop, project: Project, kubectl: Kubectl
+) -> None:
+    there = devloop.at(project.folder)
+    assert there.run("build", "--file-output", "images.json").code == 0
+    project.edit("not this", "web")
+    project.write("api/Dockerfile", "FROM busybox:1.37\nRUN false\n")
+    done = there.run("run", "--images", "images.json")
+    assert done.code == 0
+    assert not [each for each in done.of(kind="step", step="build") if each["state"] == "done"]
+    images = {pod["spec"]["containers"][0]["image"] for pod in kubectl.list("pods")}
+    assert images == set(written(project).values())
+    subprocess.run(["docker", "rmi", written(project)[project.image("web")]], check=True, capture_output=True)
+    gone = there.run("run", "--images", "images.json", as_json=False)
+    assert gone.code == 1
+    assert "`devloop build --push` names it by its digest" in gone.stdout
+
+
+def test_what_is_pushed_is_deployed_by_its_digest_and_needs_no_engine_then(
+    devloop: Devloop, project: Project, kubectl: Kubectl, registry: LocalRegistry
+) -> None:
+    there = devloop.at(project.folder)
+    project.write("devloop.yaml", project.config() + f"cluster:\n  registry: {registry.host}/team\n")
+    pushed = there.run("build", "--push", "--file-output", "images.json")
+    assert pushed.code == 0
+    refs = written(project)
+    assert all(ref.startswith(f"{registry.host}/team/") and "@sha256:" in ref for ref in refs.values())
+    assert refs == pushed.events[-1]["images"]
+    again = there.run("build", "--push")
+    assert [each["state"] for each in again.of(kind="step", step="place") if each["state"] != "started"] == [
+        "skipped",
+        "skipped",
+    ]
+    for ref in refs.values():
+        local = ref.partition("@")[0].removeprefix(f"{registry.host}/team/")
+        subprocess.run(["docker", "rmi", local], check=True, capture_output=True)
+    done = there.run("run", "--images", "images.json")
+    assert done.code == 0, done.stdout
+    images = {pod["spec"]["containers"][0]["image"] for pod in kubectl.list("pods")}
+    assert images == set(refs.values())
