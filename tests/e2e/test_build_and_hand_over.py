@@ -22,9 +22,8 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def registry(cluster: Cluster) -> Iterator[LocalRegistry]:
-    nodes = [each["metadata"]["name"] for each in Kubectl(cluster.context, "default").list("nodes")]
     try:
-        with local_registry(nodes) as found:
+        with local_registry(cluster.context) as found:
             yield found
     except NoRegistry as exc:
         pytest.skip(str(exc))
