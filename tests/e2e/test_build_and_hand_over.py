@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.driver import Devloop
-from tests.e2e.kube import Cluster, Kubectl
-from tests.e2e.local_registry import LocalRegistry, NoRegistry, local_registry
+from tests.e2e.kube import Kubectl
+from tests.e2e.local_registry import LocalRegistry
 from tests.e2e.project import Project
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path / tmp_path.name, ("web", "api"))
-
-
-@pytest.fixture
-def registry(cluster: Cluster) -> Iterator[LocalRegistry]:
-    try:
-        with local_registry(cluster.context) as found:
-            yield found
-    except NoRegistry as exc:
-        pytest.skip(str(exc))
 
 
 def has(ref: str) -> bool:
