@@ -58,7 +58,9 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Image:
-    """An image in the engine. `artifact`: its name in the config. `ref`: `name:tag`, unique to its inputs."""
+    """An image in the engine. `artifact`: its name in the config. `ref`: `name:tag`, unique to its inputs. `image_id`: "" when it is
+    not in the engine, but where the cluster takes it from.
+    """
 
     artifact: str
     ref: str

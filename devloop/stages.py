@@ -118,6 +118,13 @@ class Engine(Protocol):
         """Pushes `name:tag`; returns the digest (`sha256:…`). Credentials are the docker CLI's. Raises: StepFailed."""
         ...
 
+    def pushed(self, ref: str) -> str | None:
+        """The digest (`sha256:…`) that the registry of `name:tag` has for it; None when it has none, or does not show it.
+
+        Credentials as for `push`. Raises: StepFailed when the registry does not answer.
+        """
+        ...
+
     def pull(self, scope: Scope, ref: str, on_line: Callable[[str], None] | None = None) -> None:
         """Gets what a name stands for in its registry. Credentials are the docker CLI's. Cancelled by the scope. Raises: StepFailed."""
         ...
@@ -283,6 +290,10 @@ class Placer(Protocol):
 
     def place(self, scope: Scope, image: Image, tools: Tools) -> tuple[Placed, bool]:
         """Places it; False when it was there already and nothing was sent. Blocks; cancelled by the scope. Raises: StepFailed."""
+        ...
+
+    def find(self, image: Image, tools: Tools) -> Placed | None:
+        """The image where the cluster takes it from, if it is there for good without the engine having it. Blocks for a question."""
         ...
 
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:

@@ -55,6 +55,7 @@ def build(common: Common, options: BuildOptions) -> int:
                 wrap=(lambda inner: _DryRun(inner, doors, report.emit))
                 if options.is_dry_run
                 else (lambda inner: inner),
+                is_reusing="place" in steps,
                 choose=lambda _scope: RegistryPlacer(loaded.project.cluster.registry or ""),
             )
             current.started("build")

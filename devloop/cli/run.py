@@ -31,6 +31,7 @@ def run(common: Common, images: Path | None = None) -> int:
                 report,
                 wanted=ALL_STEPS,
                 namespace=cluster.namespace,
+                is_reusing=True,
                 wrap=(lambda steps: steps) if images is None else (lambda steps: given.GivenImages(steps, doors, refs)),
             )
             current.started("run")

@@ -77,7 +77,10 @@ def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str]
 
 
 class Session:
-    """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster."""
+    """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster.
+
+    `is_reusing`: see loop.steps.Steps.
+    """
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class Session:
         live: Live | None = None,
         wrap: Callable[[Steps], RunStep] = lambda steps: steps,
         choose: Callable[[Scope], Placer] | None = None,
+        is_reusing: bool = False,
     ) -> None:
         self.scope = scope
         self.doors = doors
@@ -107,6 +111,7 @@ class Session:
             post=self._post,
             placer=_once(choose or self._choose),
             live=self._live,
+            is_reusing=is_reusing,
         )
         self.loop = Loop(
             scope,

@@ -95,7 +95,10 @@ class Plan:
 
 
 class Steps:
-    """Runs the steps of a session. `place` finds the placer on first use; `post` tells the loop of inputs that moved meanwhile."""
+    """Runs the steps of a session. `place` finds the placer on first use; `post` tells the loop of inputs that moved meanwhile.
+
+    `is_reusing`: whether images that others made of the same inputs are looked for where the cluster takes images from.
+    """
 
     def __init__(
         self,
@@ -108,6 +111,7 @@ class Steps:
         post: Callable[[Changed], None],
         placer: Callable[[Scope], Placer],
         live: Live,
+        is_reusing: bool = False,
     ) -> None:
         self.plan = plan
         self._doors = doors
@@ -117,6 +121,7 @@ class Steps:
         self._post = post
         self._placer = placer
         self._live = live
+        self._is_reusing = is_reusing
         self._tidying = threading.Lock()
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
@@ -178,6 +183,10 @@ class Steps:
             if found := tools.engine.inspect(ref):
                 tools.engine.tag(found.image_id, ref)  # it is the latest again, and stays when old ones go
                 return Outcome(Image(artifact.image, ref, found.image_id), skipped="the engine has it already")
+        if self._is_reusing and not self._is_built_on(artifact.image):
+            image = Image(artifact.image, ref, "")
+            if placed := self._placer(scope).find(image, tools):
+                return Outcome(image, skipped=placed.way)
         requires = {
             each.variable: _image(product(Node(image_target(each.image), "build"))).ref for each in artifact.requires
         }
@@ -190,6 +199,10 @@ class Steps:
             raise Cancelled("its inputs changed while it was built")
         tools.engine.tag(image_id, ref)
         return Outcome(Image(artifact.image, ref, image_id))
+
+    def _is_built_on(self, artifact: str) -> bool:
+        """Whether another build needs it in the engine."""
+        return any(each.image == artifact for other in self.plan.artifacts.values() for each in other.requires)
 
     def _pull(self, scope: Scope, start: Start, tools: Tools) -> None:
         """Before anything is made of them; if that moved what the target stands on, it is decided on anew. Raises: Cancelled, too."""
@@ -208,6 +221,13 @@ class Steps:
 
     def _place(self, scope: Scope, start: Start, product: Products) -> Outcome:
         image = _image(product(Node(start.node.target, "build")))
+        if not image.image_id:
+            found = self._placer(scope).find(image, self._tools(start.node.target))
+            if found is None:
+                raise StepFailed(
+                    f"{image.ref} is in its registry no more", where=start.node.target, hint="run it again"
+                )
+            return Outcome(found, skipped=found.way)
         placed, is_sent = self._placer(scope).place(scope, image, self._tools(start.node.target))
         return Outcome(
             placed, note=placed.way if is_sent else "", skipped="" if is_sent else placed.way or "it is there already"

@@ -61,6 +61,10 @@ class KindPlacer:
             )
         return self._deliver(scope, _Delivery(image, found, tools, has_fallback=True), lacking)
 
+    def find(self, image: Image, tools: Tools) -> Placed | None:
+        """Nothing: only the engine can bring back what a node lost."""
+        return None
+
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         """See stages.Placer.tidy. What the nodes have is asked anew afterwards."""
         names = {full_name(ref): ref for ref in refs}

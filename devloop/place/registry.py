@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from devloop.errors import StepFailed
 from devloop.products import Image, Placed
 from devloop.scope import Scope
 from devloop.stages import Tools
@@ -43,14 +44,30 @@ class RegistryPlacer:
             if ref != image.ref:
                 tools.engine.untag(ref)
         sent = sum(line.endswith(": Pushed") for line in lines)
-        where = self._registry or "their registry"
-        way = f"{sent} layer{'' if sent == 1 else 's'} → {where}" if sent else f"in {where} already"
-        pulled = self._runtime_registry + ref.removeprefix(self._registry)
-        return Placed(image.artifact, f"{pulled}@{digest}", image.image_id, way), sent > 0
+        way = f"{sent} layer{'' if sent == 1 else 's'} → {self._name}" if sent else f"in {self._name} already"
+        return self._placed(image, ref, digest, way), sent > 0
+
+    def find(self, image: Image, tools: Tools) -> Placed | None:
+        """See stages.Placer.find. The tag stands for the inputs, so whoever pushed it, built it from the same."""
+        ref = pushed_ref(self._registry, image.ref)
+        try:
+            digest = tools.engine.pushed(ref)
+        except StepFailed as failed:
+            tools.line(f"{failed.message}; building")  # pushing will say what is wrong
+            return None
+        return self._placed(image, ref, digest, f"in {self._name} already") if digest else None
 
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         """Nothing: what a registry keeps is its owner's affair."""
         return frozenset()
+
+    @property
+    def _name(self) -> str:
+        return self._registry or "its registry"
+
+    def _placed(self, image: Image, ref: str, digest: str, way: str) -> Placed:
+        pulled = self._runtime_registry + ref.removeprefix(self._registry)
+        return Placed(image.artifact, f"{pulled}@{digest}", image.image_id, way)
 
 
 def pushed_ref(registry: str, ref: str) -> str:

@@ -30,6 +30,10 @@ class SharedPlacer:
             tools.engine.tag(image.image_id, image.ref)
         return Placed(image.artifact, image.ref, image.image_id, "the cluster runs on this engine"), False
 
+    def find(self, image: Image, tools: Tools) -> Placed | None:
+        """Nothing: the engine is where it would be."""
+        return None
+
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         """Nothing: what the engine has is what the cluster has."""
         return frozenset()

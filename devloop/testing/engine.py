@@ -42,7 +42,7 @@ class StoredImage:
 class FakeEngine:
     """Keeps images, names and containers. `is_down`: nothing answers. `blocked`: methods (`save`, `push`) that wait to be cancelled.
 
-    `layout`: how `save` writes: as engines up to 24 (`docker`) or from 25 on (`oci`). `saved`, `pushed`, `pulled`: what was asked, in
+    `layout`: how `save` writes: as engines up to 24 (`docker`) or from 25 on (`oci`). `saved`, `pushes`, `pulled`: what was asked, in
     order. `registry`: name → id of the image that a pull brings.
     """
 
@@ -51,11 +51,12 @@ class FakeEngine:
         self.is_down = False
         self.blocked: set[str] = set()
         self.saved: list[tuple[str, ...]] = []
-        self.pushed: list[str] = []
+        self.pushes: list[str] = []
         self.pulled: list[str] = []
         self.registry: dict[str, str] = {}
         self._info = info or EngineInfo("20.10.24", "fake", "Fake OS", "1.41")
         self._images: dict[str, StoredImage] = {}
+        self._digests: dict[str, str] = {}  # what was pushed
         self._names: dict[str, str] = {}
         self._tagged_at: dict[str, float] = {}
         self._containers: list[Container] = []
@@ -132,9 +133,9 @@ class FakeEngine:
         scope.check()
         image = self.stored(ref)
         self._block("push", scope)
-        is_known = ref in self.pushed
-        self.pushed.append(ref)
-        digest = digest_of(image.image_id.encode())
+        self.pushes.append(ref)
+        is_known = full_ref(ref) in self._digests
+        digest = self._digests[full_ref(ref)] = digest_of(image.image_id.encode())
         for line in (
             *(f"{diff_id[7:19]}: {'Layer already exists' if is_known else 'Pushed'}" for diff_id in image.diff_ids),
             f"{ref.rpartition(':')[2]}: digest: {digest} size: {len(image.config)}",
@@ -142,6 +143,10 @@ class FakeEngine:
             if on_line is not None:
                 on_line(line)
         return digest
+
+    def pushed(self, ref: str) -> str | None:
+        self._check()
+        return self._digests.get(full_ref(ref))
 
     def pull(self, scope: Scope, ref: str, on_line: Callable[[str], None] | None = None) -> None:
         scope.check()

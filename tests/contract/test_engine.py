@@ -18,6 +18,7 @@ from devloop.errors import StepFailed
 from devloop.scope import Cancelled, Scope
 from devloop.stages import Engine
 from devloop.testing.engine import FakeEngine
+from tests.e2e.web import eventually
 
 
 class Fake:
@@ -34,6 +35,9 @@ class Fake:
     def build(self, ref: str) -> None:
         self.fake.add(ref, [{"base": b"same"}, {"file": b"built"}])
 
+    def registry(self) -> str:
+        return "localhost:5001"
+
     def close(self) -> None:
         """Nothing to clean up."""
 
@@ -45,6 +49,7 @@ class Real:
         self.engine: Engine = docker.connect()
         self.name = name
         self._folder = tmp_path
+        self._containers = [f"{name}-box"]
         (tmp_path / "Dockerfile").write_text("FROM busybox:1.37\nARG TAG\nCOPY file-$TAG /file\n")
         for tag in ("v1", "v2", "v3"):
             (tmp_path / f"file-{tag}").write_text(f"{name} {tag}")
@@ -58,8 +63,26 @@ class Real:
     def build(self, ref: str) -> None:
         self._docker("build", "-q", "--build-arg", f"TAG={ref.rpartition(':')[2]}", "-t", ref, str(self._folder))
 
+    def registry(self) -> str:
+        if self.engine.inspect("registry:2") is None:
+            pytest.skip("the engine has no registry:2; tests/testbed/up makes one")
+        name = f"{self.name}-registry"
+        self._docker("run", "-d", "--rm", "--name", name, "--publish", "127.0.0.1:0:5000", "registry:2")
+        self._containers.append(name)
+        with Scope("port") as scope:
+            address = RealProcesses().run(scope, ["docker", "port", name, "5000/tcp"]).stdout.split()[0]
+        host = f"localhost:{address.rpartition(':')[2]}"
+        eventually(lambda: self._answers(host), timeout_s=30, what="the registry's answer")
+        return host
+
+    def _answers(self, host: str) -> bool:
+        try:
+            return self.engine.pushed(f"{host}/{self.name}:none") is None
+        except StepFailed:
+            return False
+
     def close(self) -> None:
-        self._docker("rm", "-f", f"{self.name}-box")
+        self._docker("rm", "-f", *self._containers)
         for tag in ("v1", "v2", "v3"):
             self.engine.untag(f"{self.name}:{tag}")
 
@@ -191,6 +214,16 @@ def test_cancelling_ends_a_save(world: World) -> None:
 def test_pushing_what_is_not_there_fails(world: World, scope: Scope) -> None:
     with pytest.raises(StepFailed):
         world.engine.push(scope, f"127.0.0.1:9/{world.name}:never")
+
+
+def test_a_registry_is_asked_for_what_was_pushed(world: World, scope: Scope) -> None:
+    ref = f"{world.registry()}/team/{world.name}:v1"
+    assert world.engine.pushed(ref) is None
+    world.engine.tag(f"{world.name}:v1", ref)
+    digest = world.engine.push(scope, ref)
+    world.engine.untag(ref)
+    assert world.engine.pushed(ref) == digest
+    assert world.engine.pushed(f"{ref}0") is None
 
 
 def test_pulling_what_is_not_there_fails(world: World, scope: Scope) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import uuid
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,11 @@ from tests.e2e.project import Project
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return Project(tmp_path / tmp_path.name, ("web", "api"))
+    """Unique in content, too: a kubelet that pulled an image asks a registry before it runs the same one under another name (KEP-2535)."""
+    made = Project(tmp_path / tmp_path.name, ("web", "api"))
+    for name in made.names:
+        made.edit(f"{name} {uuid.uuid4()}", name)
+    return made
 
 
 def has(ref: str) -> bool:
@@ -83,7 +88,7 @@ def test_run_deploys_the_images_of_a_file_whatever_the_sources_say(
     project.write("api/Dockerfile", "FROM busybox:1.37\nRUN false\n")
     done = there.run("run", "--images", "images.json")
     assert done.code == 0
-    assert not [each for each in done.of(kind="step", step="build") if each["state"] == "done"]
+    assert not [each for each in done.of(kind="step", step="build") if each["state"] == "finished"]
     images = {pod["spec"]["containers"][0]["image"] for pod in kubectl.list("pods")}
     assert images == set(written(project).values())
     subprocess.run(["docker", "rmi", written(project)[project.image("web")]], check=True, capture_output=True)
@@ -114,3 +119,30 @@ def test_what_is_pushed_is_deployed_by_its_digest_and_needs_no_engine_then(
     assert done.code == 0, done.stdout
     images = {pod["spec"]["containers"][0]["image"] for pod in kubectl.list("pods")}
     assert images == set(refs.values())
+
+
+def test_what_is_in_the_registry_is_built_nowhere_else_but_for_what_others_stand_on(
+    devloop: Devloop, project: Project, kubectl: Kubectl, registry: LocalRegistry
+) -> None:
+    there = devloop.at(project.folder)
+    base = project.image("web")
+    config = project.config().replace(
+        "context: api\n", f"context: api\n      requires: [{{image: {base}, alias: BASE}}]\n"
+    )
+    project.write("devloop.yaml", config + f"cluster:\n  registry: {registry.host}\n")
+    project.write("api/Dockerfile", "ARG BASE\nFROM $BASE\nCOPY index.html /www/index.html\n")
+    first = there.run("run")
+    assert first.code == 0, first.stdout
+    pods = kubectl.pod_uids()
+    for name, ref in first.events[-1]["images"].items():
+        local = ref.partition("@")[0].removeprefix(f"{registry.host}/")
+        assert local.startswith(name)
+        subprocess.run(["docker", "rmi", local], check=True, capture_output=True)
+    again = there.run("run")
+    assert again.code == 0, again.stdout
+    assert again.events[-1]["images"] == first.events[-1]["images"]
+    built = {
+        each["target"]: each["state"] for each in again.of(kind="step", step="build") if each["state"] != "started"
+    }
+    assert built == {f"image/{base}": "finished", f"image/{project.image('api')}": "skipped"}
+    assert kubectl.pod_uids() == pods

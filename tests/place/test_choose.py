@@ -150,7 +150,7 @@ def test_a_registry_that_the_cluster_names_is_better_than_none(
     image = Image("api", "api:1", engine.add("api:1", [{"a": b"1"}]))
     with Scope("test") as scope:
         placed, _ = placer.place(scope, image, Tools(processes, engine))
-    assert engine.pushed == ["localhost:5001/api:1"]
+    assert engine.pushes == ["localhost:5001/api:1"]
     assert placed.ref.startswith("registry:5000/api:1@sha256:")
     assert [each.message for each in told if isinstance(each, events.Notice)] == [
         "images go through localhost:5001, the registry that the cluster names"

@@ -42,7 +42,7 @@ def test_what_runs_is_what_was_pushed(engine: FakeEngine, tools: Tools) -> None:
         placed, was_sent = RegistryPlacer("localhost:5001/").place(scope, image, tools)
     assert placed.ref.startswith("localhost:5001/shop/api:v1@sha256:")
     assert (was_sent, placed.way) == (True, "2 layers → localhost:5001")
-    assert engine.pushed == ["localhost:5001/shop/api:v1"]
+    assert engine.pushes == ["localhost:5001/shop/api:v1"]
 
 
 @pytest.mark.parametrize("name", ["shop/api", "localhost:5001/shop/api"])
@@ -50,7 +50,7 @@ def test_nodes_may_know_the_registry_by_another_name(engine: FakeEngine, tools: 
     image = Image(name, f"{name}:v1", engine.add(f"{name}:v1", [{"a": b"1"}]))
     with Scope("test") as scope:
         placed, _ = RegistryPlacer("localhost:5001", "registry:5000").place(scope, image, tools)
-    assert engine.pushed == ["localhost:5001/shop/api:v1"]
+    assert engine.pushes == ["localhost:5001/shop/api:v1"]
     assert placed.ref.startswith("registry:5000/shop/api:v1@sha256:")
 
 
@@ -61,6 +61,18 @@ def test_what_the_registry_has_counts_as_there(engine: FakeEngine, tools: Tools)
         first, _ = placer.place(scope, image, tools)
         second, was_sent = placer.place(scope, image, tools)
     assert (was_sent, second.way, second.ref) == (False, "in localhost:5001 already", first.ref)
+
+
+def test_what_others_pushed_is_found_without_the_engine_having_it(engine: FakeEngine, tools: Tools) -> None:
+    placer, image = RegistryPlacer("localhost:5001", "registry:5000"), Image("shop/api", "shop/api:v1", "")
+    assert placer.find(image, tools) is None
+    pushed = Image("shop/api", "shop/api:v1", engine.add("shop/api:v1", [{"a": b"1"}]))
+    with Scope("test") as scope:
+        placed, _ = placer.place(scope, pushed, tools)
+    engine.untag("shop/api:v1")
+    found = placer.find(image, tools)
+    assert found is not None
+    assert (found.ref, found.way) == (placed.ref, "in localhost:5001 already")
 
 
 def test_the_name_for_the_push_does_not_stay(engine: FakeEngine, tools: Tools) -> None:

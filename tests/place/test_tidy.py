@@ -44,6 +44,9 @@ class Placer:
     def place(self, scope: Scope, image: Image, tools: Tools) -> tuple[Placed, bool]:
         raise NotImplementedError
 
+    def find(self, image: Image, tools: Tools) -> Placed | None:
+        raise NotImplementedError
+
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         self.asked = set(refs)
         return frozenset({ref(1)})
