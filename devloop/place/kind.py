@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from devloop.errors import StepFailed
 from devloop.place import node
-from devloop.place.node import NodeState
+from devloop.place.node import NodeFull, NodeState
 from devloop.place.oci import Content, archive, chain_ids, full_name
 from devloop.place.saved import from_save, stop
 from devloop.place.source import LayerSource
@@ -49,6 +49,8 @@ class KindPlacer:
         if found is not None and states:
             try:
                 return self._deliver(scope, _Delivery(image, found, tools, has_fallback=False), states)
+            except NodeFull:
+                raise
             except StepFailed as failed:
                 tools.line(f"{failed.message}; asking the nodes what they have")
         states = self._ask(scope, image, tools)
@@ -115,6 +117,8 @@ class KindPlacer:
             # Nothing to leave out: passing the engine's archive on as it comes is faster than looking through it first.
             try:
                 return [delivery.whole(scope, lacking[0])]
+            except NodeFull:
+                raise
             except StepFailed as failed:
                 delivery.tools.line(f"{failed.message}; sending layer by layer")
                 delivery = replace(delivery, has_fallback=False)
@@ -176,7 +180,7 @@ class _Delivery:
 
     def refused(self, failed: StepFailed) -> str:
         """Why the delta failed, in a line. Raises: the failure, when nothing is to follow."""
-        if not self.has_fallback:
+        if not self.has_fallback or isinstance(failed, NodeFull):
             raise failed
         refusal = failed.evidence[-1] if failed.evidence else failed.message
         self.tools.line(f"{failed.message} ({refusal}); loading the whole image")

@@ -57,7 +57,12 @@ echo --
 ctr -n k8s.io containers ls
 """
 
+_FULL = "no space left on device"
 _NOISE = re.compile(r"level=(warning|info|debug)|^unpacking |^\S+\s+saved|^application/")
+
+
+class NodeFull(StepFailed):
+    """There is no room on the node, for the whole of an image even less than for a part."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,14 @@ def _run(
     done = tools.processes.run(scope, argv, env=tools.engine.environment(), stdin=stdin, check=False)
     if done.code != 0:
         said = tuple(line for line in done.tail if not _NOISE.search(line))
+        if any(_FULL in line for line in said):
+            raise NodeFull(
+                f"the disk of node {node.name} is full",
+                hint=f"`docker exec {node.name} crictl rmi --prune` removes the images that no pod uses; "
+                f"`docker system df` shows what else takes the room",
+                where=f"node/{node.name}",
+                evidence=said,
+            )
         raise StepFailed(
             f"node {node.name} did not {what} the image",
             hint=f"is the node running? try `docker exec {node.name} ctr -n k8s.io images ls`",

@@ -23,19 +23,32 @@ exit $code
 
 
 @contextmanager
-def spare_node(like: Container, setup: str = "", command: Sequence[str] = ("containerd",)) -> Iterator[Container]:
-    """Runs one while the body does. `setup`: a shell script that is run there before `command`, which has to serve containerd."""
-    image = docker("inspect", "--format", "{{.Config.Image}}", like.container_id).strip()
+def spare_node(
+    like: Container, setup: str = "", command: Sequence[str] = ("containerd",), image: str = ""
+) -> Iterator[Container]:
+    """Runs one while the body does. `setup`: a shell script that is run there before `command`, which has to serve containerd.
+
+    `image`: one that is built on the node's.
+    """
+    image = image or image_of(like)
     name = f"devloop-test-node-{uuid.uuid4().hex[:8]}"
     shell = ["--entrypoint", "sh", image, "-c", f'{setup}\nexec "$@"', "node", *command]
     volumes = ["--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp:exec", "--volume", "/var"]
     container_id = docker("run", "--detach", "--name", name, "--hostname", name, *volumes, *shell).strip()
     try:
-        probe = 'for each in /run/containerd /run/k3s/containerd; do [ ! -S "$each/containerd.sock" ] || exit 0; done; exit 1'
-        eventually(lambda: _succeeds("exec", name, "sh", "-c", probe), timeout_s=30, what=f"containerd in {name}")
+        await_containerd(name)
         yield Container(container_id, name)
     finally:
         docker("rm", "--force", "--volumes", name)
+
+
+def image_of(node: Container) -> str:
+    return docker("inspect", "--format", "{{.Config.Image}}", node.container_id).strip()
+
+
+def await_containerd(name: str) -> None:
+    probe = 'for each in /run/containerd /run/k3s/containerd; do [ ! -S "$each/containerd.sock" ] || exec ctr version; done; exit 1'
+    eventually(lambda: _succeeds("exec", name, "sh", "-c", probe), timeout_s=30, what=f"containerd in {name}")
 
 
 def file_on(node: Container, name: str, path: str) -> str:
