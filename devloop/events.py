@@ -158,6 +158,38 @@ class Target(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LocalCluster(Event):
+    """A cluster that kind or k3d made; `devloop cluster status` tells it."""
+
+    kind: ClassVar[str] = "cluster"
+    name: str = _doc("Its name.")
+    tool: str = _doc("What made it: `kind` or `k3d`.")
+    context: str = _doc("Its kubeconfig context.")
+    state: Literal["running", "unreachable"] = _doc("Whether its API server answers.")
+    version: str = _doc("The API server's version.", default="")
+    registry: str = _doc("The registry that it names, as this machine reaches it.", default="")
+    is_made_by_devloop: bool | None = _doc("Whether `devloop cluster create` made it.", default=None)
+    why: str = _doc("Why it does not answer, or what is wrong with its registry.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalNode(Event):
+    """A node of such a cluster."""
+
+    kind: ClassVar[str] = "node"
+    cluster: str = _doc("The cluster's name.")
+    name: str = _doc("The node's name, which is its container's.")
+    role: str = _doc("What it is, in the tool's words: `control-plane`, `worker`, `server`, `agent`.", default="")
+    is_ready: bool = _doc("Whether the node says that it is ready.")
+    version: str = _doc("The kubelet's version.", default="")
+    runtime: str = _doc("The container runtime and its version.", default="")
+    images: tuple[str, ...] = _doc("The images on it that devloop made.", default=())
+    disk_used_bytes: int | None = _doc("How much of its file system is used, by whatever.", default=None)
+    disk_free_bytes: int | None = _doc("How much is left.", default=None)
+    why: str = _doc("Why the last three cannot be told.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -174,7 +206,9 @@ class Session(Event):
     images: Mapping[str, str] = _doc("Artifact name → the ref that was built, when it ended.", default_factory=dict)
 
 
-AnyEvent = Step | Update | Log | Forward | Error | Notice | Unchanged | File | Target | Session
+AnyEvent = (
+    Step | Update | Log | Forward | Error | Notice | Unchanged | File | Target | LocalCluster | LocalNode | Session
+)
 EVENT_TYPES: tuple[type[Event], ...] = (
     Step,
     Update,
@@ -185,6 +219,8 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     Unchanged,
     File,
     Target,
+    LocalCluster,
+    LocalNode,
     Session,
 )
 Emit = Callable[[AnyEvent], None]

@@ -63,6 +63,28 @@ FULL: list[events.AnyEvent] = [
         owed=True,
         why=("the engine has no such image",),
     ),
+    events.LocalCluster(
+        name="shop",
+        tool="kind",
+        context="kind-shop",
+        state="running",
+        version="v1.36.3",
+        registry="localhost:5001",
+        is_made_by_devloop=False,
+        why="w",
+    ),
+    events.LocalNode(
+        cluster="shop",
+        name="shop-control-plane",
+        role="control-plane",
+        is_ready=True,
+        version="v1.36.3",
+        runtime="containerd://2.4.2",
+        images=("docker.io/shop/api:0123456789abcdef",),
+        disk_used_bytes=1,
+        disk_free_bytes=2,
+        why="w",
+    ),
     events.Session(
         state="ended",
         command="run",
@@ -84,6 +106,8 @@ BARE: list[events.AnyEvent] = [
     events.Unchanged(files=(), count=0, why="not an input"),
     events.File(path="", feeds={}, ignored_by={}, follows=()),
     events.Target(target="deploy/api", digest="", files=(), builds_on=(), feeds=(), why=()),
+    events.LocalCluster(name="", tool="k3d", context="", state="unreachable"),
+    events.LocalNode(cluster="", name="", is_ready=False),
     events.Session(state="watching"),
 ]
 

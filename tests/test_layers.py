@@ -59,10 +59,11 @@ ROOMS: Mapping[str, Room] = {
     "render": Room(3, STAGE, frozenset({"yaml"})),
     "deploy": Room(3, STAGE),
     "observe": Room(3, STAGE),
+    "clusters": Room(4, STAGE | {"place"}),
     "loop": Room(4, MACHINE),
     "builtin": Room(4, MACHINE),
     "ui": Room(5, frozenset({"errors", "events", "view"}), frozenset({"rich"})),
-    "cli": Room(6, MACHINE | {"", "builtin", "event_schema", "loop", "ui"}, frozenset({"rich", "typer"})),
+    "cli": Room(6, MACHINE | {"", "builtin", "clusters", "event_schema", "loop", "ui"}, frozenset({"rich", "typer"})),
     "__main__": Room(7, frozenset({"", "cli"}), frozenset({"typer"})),
     "testing": Room(7, CONTRACTS | {"bus", "config", "effects", "store", "view"}),
 }

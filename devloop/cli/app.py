@@ -13,7 +13,18 @@ from typing import Annotated, Any
 
 import typer
 
-from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, Verbose, Watch, WatchOption
+from devloop.cli.options import (
+    Common,
+    Context,
+    File,
+    Namespace,
+    Output,
+    OutputFormat,
+    ToolOption,
+    Verbose,
+    Watch,
+    WatchOption,
+)
 
 INTERRUPTED = 130
 BUG = 3
@@ -232,6 +243,55 @@ def delete(
     from devloop.cli.delete import delete as body
 
     return body(Common(file, namespace, context, output, verbose), is_dry_run=dry_run)
+
+
+cluster = typer.Typer(help="Local clusters, made with kind or k3d.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(cluster, name="cluster")
+
+
+@cluster.command(name="create")
+def cluster_create(
+    name: Annotated[str, typer.Argument(help="What to call it.")] = "devloop",
+    tool: ToolOption = None,
+    registry: Annotated[
+        bool, typer.Option("--registry/--no-registry", help="A registry on this machine that the nodes pull from.")
+    ] = True,
+    workers: Annotated[int, typer.Option("--workers", min=0, max=20, help="Nodes besides the control plane.")] = 0,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Make a cluster with kind or k3d, with a registry wired to it; whole, or not at all."""
+    from devloop.cli.cluster import create as body
+    from devloop.clusters.tools import Wanted
+
+    return body(Common(output=output, verbose=verbose), Wanted(name, workers, registry), tool and tool.value)
+
+
+@cluster.command(name="status")
+def cluster_status(
+    name: Annotated[str | None, typer.Argument(help="The cluster; all of them by default.", show_default=False)] = None,
+    tool: ToolOption = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Say what local clusters there are: nodes, versions, registry, devloop's images and disk."""
+    from devloop.cli.cluster import status as body
+
+    return body(Common(output=output, verbose=verbose), name, tool and tool.value)
+
+
+@cluster.command(name="delete")
+def cluster_delete(
+    name: Annotated[str, typer.Argument(help="The cluster.")],
+    tool: ToolOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Also one that devloop did not make.")] = False,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Delete a cluster that `devloop cluster create` made, and the registry with the last one."""
+    from devloop.cli.cluster import delete as body
+
+    return body(Common(output=output, verbose=verbose), name, tool and tool.value, is_forced=force)
 
 
 @app.command()

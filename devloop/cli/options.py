@@ -62,6 +62,19 @@ WatchOption = Annotated[
 ]
 
 
+class ClusterTool(StrEnum):
+    """What makes local clusters."""
+
+    kind = "kind"
+    k3d = "k3d"
+
+
+ToolOption = Annotated[
+    ClusterTool | None,
+    typer.Option("--tool", help="Default: the one that is installed, kind first.", show_default=False),
+]
+
+
 @dataclass(frozen=True)
 class Common:
     """The shared options of one invocation."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from devloop import events
 from devloop.errors import StepFailed
-from devloop.products import ObjectRef
+from devloop.products import Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
 
@@ -96,3 +96,10 @@ def _host(said: Mapping[str, Any], field: str) -> str | None:
     if not isinstance(value, str) or not _HOST.fullmatch(value):
         raise Unusable(f"{field} is {value!r}", f"{field} is a name and a port, `localhost:5001`, without https://")
     return value.rstrip("/")
+
+
+def config_map(host: str, help_url: str = "https://kind.sigs.k8s.io/docs/user/local-registry/") -> Object:
+    """What says that a registry is there; `parse` understands its data. `host`: as this machine and the nodes know it."""
+    metadata = {"namespace": CONFIG_MAP.namespace, "name": CONFIG_MAP.name}
+    data = {KEY: f'host: "{host}"\nhelp: "{help_url}"\n'}
+    return {"apiVersion": CONFIG_MAP.api_version, "kind": CONFIG_MAP.kind, "metadata": metadata, "data": data}

@@ -15,46 +15,64 @@ from devloop.errors import StepFailed
 from devloop.scope import Scope
 from devloop.stages import Completed, Container, Tools
 
+# What is there counts, not who made the node: k3s keeps containerd's socket and configuration elsewhere, and may have ctr only as a
+# word of its own.
+_PRELUDE = """
+for socket in /run/containerd/containerd.sock /run/k3s/containerd/containerd.sock; do
+  [ ! -S "$socket" ] || break
+done
+tool=ctr
+command -v ctr >/dev/null || tool='k3s ctr'
+ctr() { command $tool --address "$socket" -n k8s.io "$@"; }
+dump() { cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml 2>/dev/null || containerd config dump; }
+"""
+
 # kind sets another snapshotter than the default on some file systems, and only in the configuration:
 # https://github.com/kubernetes-sigs/kind/blob/main/pkg/cluster/nodeutils/util.go
 _LOOK = """
-ctr -n k8s.io images ls -q name=="$1" || exit
+ctr images ls -q name=="$1" || exit
 echo --
 snapshotter=$2
 if [ -z "$snapshotter" ]; then
-  config=$(containerd config dump) || exit
+  config=$(dump) || exit
   snapshotter=$(printf '%s\\n' "$config" | sed -n "s/^ *snapshotter *= *[\\"']\\([a-z0-9.-]\\{1,\\}\\)[\\"'].*/\\1/p" | head -n 1)
 fi
 echo "${snapshotter:=overlayfs}"
 echo --
-ctr -n k8s.io snapshots --snapshotter "$snapshotter" ls
+ctr snapshots --snapshotter "$snapshotter" ls
 """
 
 # An import that failed may leave the name behind (containerd 1.6 stores it before unpacking), and the kubelet would believe it. The
 # kubelet sees an image when containerd's CRI plugin has, which its label tells; it follows within milliseconds.
 _LOAD = """
 name=$1 snapshotter=$2 top=$3
-is_unpacked() { [ -z "$top" ] || ctr -n k8s.io snapshots --snapshotter "$snapshotter" info "$top" >/dev/null; }
-if [ -n "$(ctr -n k8s.io images ls -q name=="$name")" ] && is_unpacked; then
+is_unpacked() { [ -z "$top" ] || ctr snapshots --snapshotter "$snapshotter" info "$top" >/dev/null; }
+if [ -n "$(ctr images ls -q name=="$name")" ] && is_unpacked; then
   echo there
   exit 0
 fi
-if ctr -n k8s.io images import --snapshotter "$snapshotter" - >&2 && is_unpacked; then
+if ctr images import --snapshotter "$snapshotter" - >&2 && is_unpacked; then
   for try in 1 2 3 4 5 6 7 8 9 10; do
-    row=$(ctr -n k8s.io images ls name=="$name")
+    row=$(ctr images ls name=="$name")
     case $row in *io.cri-containerd.image=managed*) exit 0 ;; esac
     sleep 0.05
   done
   case $row in *"$name"*) exit 0 ;; esac
 fi
-ctr -n k8s.io images rm "$name" >/dev/null 2>&1
+ctr images rm "$name" >/dev/null 2>&1
 exit 1
 """
 
 _LIST = """
-ctr -n k8s.io images ls || exit
+ctr images ls || exit
 echo --
-ctr -n k8s.io containers ls
+ctr containers ls
+"""
+
+_USE = """
+df -Pk /var | tail -n 1 || exit
+echo --
+ctr images ls -q
 """
 
 _FULL = "no space left on device"
@@ -72,6 +90,15 @@ class NodeState:
     has_name: bool
     snapshots: frozenset[str]
     snapshotter: str
+
+
+@dataclass(frozen=True)
+class NodeUse:
+    """What is on a node: its images' full names, and how full the file system is that they are on."""
+
+    images: tuple[str, ...]
+    used_bytes: int
+    free_bytes: int
 
 
 def look(scope: Scope, tools: Tools, node: Container, name: str, snapshotter: str = "") -> NodeState:
@@ -105,6 +132,17 @@ def load(
     return "there" not in done.stdout.split()
 
 
+def use(scope: Scope, tools: Tools, node: Container) -> NodeUse:
+    """Asks the node what is on it. Blocks; cancelled by the scope. Raises: StepFailed when the node does not answer."""
+    done = _run(scope, tools, node, "use", script=_USE, arguments=())
+    try:
+        disk, images = done.stdout.split("--\n")
+        _, _, used, free, *_ = disk.split()
+        return NodeUse(tuple(images.split()), int(used) * 1024, int(free) * 1024)
+    except ValueError as exc:
+        raise StepFailed(f"node {node.name} gave an answer that is not understood", evidence=done.tail) from exc
+
+
 def tidy(scope: Scope, tools: Tools, node: Container, names: Collection[str]) -> frozenset[str]:
     """Removes images by their full names; those that stay, for a container uses them. Blocks; cancelled by the scope.
 
@@ -113,7 +151,7 @@ def tidy(scope: Scope, tools: Tools, node: Container, names: Collection[str]) ->
     images, containers = _run(scope, tools, node, "list", script=_LIST, arguments=()).stdout.split("--\n")
     gone, used = removable(images, containers, names)
     if gone:
-        _run(scope, tools, node, "remove", script='exec ctr -n k8s.io images rm "$@"', arguments=gone)
+        _run(scope, tools, node, "remove", script='ctr images rm "$@"', arguments=gone)
     return used
 
 
@@ -145,7 +183,7 @@ def _run(
     stdin: Iterator[bytes] | None = None,
 ) -> Completed:
     flags = ("-i",) if stdin is not None else ()
-    argv = ("docker", "exec", *flags, node.container_id, "sh", "-c", script, what, *arguments)
+    argv = ("docker", "exec", *flags, node.container_id, "sh", "-c", _PRELUDE + script, what, *arguments)
     done = tools.processes.run(scope, argv, env=tools.engine.environment(), stdin=stdin, check=False)
     if done.code != 0:
         said = tuple(line for line in done.tail if not _NOISE.search(line))
@@ -159,7 +197,7 @@ def _run(
             )
         raise StepFailed(
             f"node {node.name} did not {what} the image",
-            hint=f"is the node running? try `docker exec {node.name} ctr -n k8s.io images ls`",
+            hint=f"is the node running? try `docker exec {node.name} ctr images ls`",
             where=f"node/{node.name}",
             evidence=said or done.tail,
         )

@@ -13,8 +13,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from devloop import view
-from devloop.events import AnyEvent, Error, File, Forward, Log, Notice, Session, Step, Target, Unchanged, Update
-from devloop.ui import explanations
+from devloop.events import (
+    AnyEvent,
+    Error,
+    File,
+    Forward,
+    LocalCluster,
+    LocalNode,
+    Log,
+    Notice,
+    Session,
+    Step,
+    Target,
+    Unchanged,
+    Update,
+)
+from devloop.ui import clusters, explanations
 from devloop.ui.output import Output
 
 EVIDENCE_LINES = 20
@@ -91,6 +105,10 @@ class Terminal:
                 return explanations.file(event, self._paint, is_verbose=self._style.is_verbose)
             case Target():
                 return explanations.target(event, self._paint, is_verbose=self._style.is_verbose)
+            case LocalCluster():
+                return clusters.cluster(event, self._paint)
+            case LocalNode():
+                return clusters.node(event, self._paint, is_verbose=self._style.is_verbose)
             case Session():
                 return self._session(event)
             case _:

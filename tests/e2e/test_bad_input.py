@@ -100,3 +100,21 @@ def test_errors_are_events_with_output_json(devloop: Devloop, tmp_path: Path) ->
     assert done.code == 2
     assert len(done.of(kind="error")) >= 2
     assert done.events[-1] == {**done.events[-1], "kind": "session", "state": "ended", "exit_code": 2}
+
+
+@pytest.mark.parametrize("name", ["Shop", "a b", "-a", "a" * 33])
+def test_a_name_that_no_cluster_can_have_is_explained(name: str, bare_devloop: Devloop) -> None:
+    check(bare_devloop.run("cluster", "create", "--", name, as_json=False), 2, "cannot be the name", "lower-case")
+
+
+@pytest.mark.parametrize("command", [("create",), ("status",), ("delete", "shop")], ids=lambda each: each[0])
+def test_without_kind_and_k3d_it_says_what_is_missing(
+    command: tuple[str, ...], bare_devloop: Devloop, tmp_path: Path
+) -> None:
+    done = bare_devloop.run("cluster", *command, as_json=False, env={"PATH": str(tmp_path)})
+    check(done, 2, "neither kind nor k3d is installed", "https://kind.sigs.k8s.io")
+
+
+@pytest.mark.parametrize("wrong", [("--workers", "-1"), ("--workers", "x"), ("--tool", "minikube")], ids=" ".join)
+def test_an_option_of_a_cluster_that_makes_no_sense_is_exit_2(wrong: tuple[str, str], bare_devloop: Devloop) -> None:
+    check(bare_devloop.run("cluster", "create", *wrong, as_json=False), 2, wrong[0])
