@@ -262,7 +262,7 @@ def test_superseded_images_leave_the_node_but_for_what_a_pod_uses(shop: Shop, ku
     for image in images:
         shop.place(image)
     container = {"name": "main", "image": images[0].ref, "imagePullPolicy": "Never", "command": ["sleep", "600"]}
-    spec = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    spec = {"nodeName": shop.nodes[0].name, "terminationGracePeriodSeconds": 0, "containers": [container]}
     kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "old"}, "spec": spec}))
     eventually(lambda: (kubectl.get("pod", "old") or {}).get("status", {}).get("phase") == "Running", timeout_s=60)
     second_names = {row.split()[0] for row in shop.ctr("images", "ls") if row.startswith("sha256:")}
