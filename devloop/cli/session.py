@@ -67,11 +67,11 @@ def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str]
     from devloop.effects import docker as docker_door
     from devloop.effects.process import RealProcesses
     from devloop.observe.pods import PodStore
-    from devloop.place import choose
+    from devloop.place import minikube
 
     processes = RealProcesses()
     chosen = cluster.context if cluster else context() if processes.find("minikube") else ""
-    environment = choose.engine_environment(scope, chosen, processes) if chosen else {}
+    environment = minikube.engine_environment(scope, chosen, processes) if chosen else {}
     engine = docker_door.connect(environment, processes)
     return Doors(processes, engine, cluster, PodStore(scope, cluster) if cluster else None)
 

@@ -1,4 +1,4 @@
-"""Which way images get to a cluster, and which engine a cluster brings along.
+"""Which way images get to a cluster.
 
 Comes in: the config's `cluster`, the cluster and the engine. Goes out: a placer, or what to set when none fits. It looks at what
 is there, once at the start of a session; it sends nothing.
@@ -6,13 +6,11 @@ is there, once at the start of a session; it sends nothing.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-
 from devloop import events
 from devloop.config import model
 from devloop.effects.process import not_installed
-from devloop.errors import StepFailed, Unavailable, UsageError
+from devloop.errors import StepFailed, UsageError
+from devloop.place import minikube
 from devloop.place.hosting import PLACE, discover
 from devloop.place.kind import KindPlacer
 from devloop.place.pushed import PushedSource, is_near
@@ -24,6 +22,8 @@ from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster, Container, Engine, Placer, Processes
 
 KIND_LABEL = "io.x-k8s.kind.cluster"
+# Labels of the containers that are nodes of kind, k3d, and minikube's docker driver. All three name container and node the same.
+NODE_LABELS = (KIND_LABEL, "k3d.role", "name.minikube.sigs.k8s.io")
 
 
 def choose(
@@ -35,8 +35,9 @@ def choose(
     *,
     emit: events.Emit,
 ) -> Placer:
-    """The way for this cluster: the config's registry, else kind's nodes (their missing layers are the quickest), else none because the
-    engine is the cluster's, else the registry that the cluster names, which `emit` is told of.
+    """The way for this cluster: the config's registry, else into the nodes that are containers of the engine (their missing layers are the
+    quickest), else none because the engine is the cluster's, else the registry that the cluster names, else minikube's own way. `emit`
+    is told of the last two.
 
     Blocks for two questions to the cluster and two to the engine. Raises: UsageError when no way is known, or the docker CLI, which
     all ways but the shared engine need, is not installed; Unavailable.
@@ -45,7 +46,7 @@ def choose(
         _require_docker(processes)
         return RegistryPlacer(spec.registry)
     nodes = _nodes(scope, cluster)
-    if containers := kind_nodes(nodes, engine):
+    if containers := own_nodes(nodes, engine):
         _require_docker(processes)
         return KindPlacer(containers, PushedSource() if is_near(engine) else from_save)
     if is_shared(nodes, engine):
@@ -56,6 +57,14 @@ def choose(
             events.Notice(message=f"images go through {hosting.host}, the registry that the cluster names", where=PLACE)
         )
         return RegistryPlacer(hosting.host, hosting.runtime_host)
+    if minikube.runtime(scope, cluster.context, processes):
+        emit(
+            events.Notice(
+                message=f"images go whole through minikube image load: the nodes of {cluster.context} are no containers of this engine",
+                hint="with minikube's docker driver only what changed is sent (minikube start --driver=docker)",
+            )
+        )
+        return minikube.MinikubePlacer(cluster.context)
     raise UsageError(
         f"the cluster of context {cluster.context} cannot see the images of this Docker engine",
         hint="set cluster.registry to a registry that both the engine and the cluster reach",
@@ -63,44 +72,15 @@ def choose(
     )
 
 
-def kind_nodes(nodes: list[Object], engine: Engine) -> tuple[Container, ...]:
-    """The running containers of this engine that are the cluster's nodes: kind names both the same."""
-    names = {node["metadata"]["name"] for node in nodes}
-    return tuple(box for box in engine.containers({KIND_LABEL: ""}) if box.name in names)
+def own_nodes(nodes: list[Object], engine: Engine) -> tuple[Container, ...]:
+    """The running containers of this engine that are the cluster's nodes, and run containerd."""
+    names = {node["metadata"]["name"] for node in nodes if _runtime(node).startswith("containerd://")}
+    boxes = {box.name: box for label in NODE_LABELS for box in engine.containers({label: ""}) if box.name in names}
+    return tuple(boxes[name] for name in sorted(boxes))
 
 
-def engine_environment(scope: Scope, context: str, processes: Processes) -> Mapping[str, str]:
-    """Variables that lead to the engine which the cluster of a context brings along: a minikube profile's; {} for others.
-
-    Runs minikube only where it is installed. Raises: Unavailable when the profile's engine cannot be asked.
-    """
-    if context.startswith(("kind-", "k3d-")) or processes.find("minikube") is None:
-        return {}
-    listed = processes.run(scope, ["minikube", "profile", "list", "--light", "--output=json"], check=False)
-    if context not in _docker_profiles(listed.stdout):
-        return {}
-    try:
-        done = processes.run(scope, ["minikube", "--profile", context, "docker-env", "--shell=none"])
-    except StepFailed as failed:
-        raise Unavailable(
-            f"minikube profile {context} does not say how to reach its Docker engine",
-            hint=f"is it running? `minikube start --profile {context}`",
-            evidence=failed.evidence,
-        ) from failed
-    pairs = (line.partition("=") for line in done.stdout.splitlines())
-    return {key: value.strip('"') for key, equals, value in pairs if equals and key.startswith("DOCKER_")}
-
-
-def _docker_profiles(listed: str) -> set[str]:
-    try:
-        profiles = json.loads(listed).get("valid") or []
-        return {
-            profile["Name"]
-            for profile in profiles
-            if profile["Config"]["KubernetesConfig"]["ContainerRuntime"] == "docker"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return set()  # no profiles, said in words
+def _runtime(node: Object) -> str:
+    return str(node.get("status", {}).get("nodeInfo", {}).get("containerRuntimeVersion", ""))
 
 
 def _nodes(scope: Scope, cluster: Cluster) -> list[Object]:

@@ -51,7 +51,10 @@ if [ -n "$(ctr images ls -q name=="$name")" ] && is_unpacked; then
   echo there
   exit 0
 fi
-if ctr images import --snapshotter "$snapshotter" - >&2 && is_unpacked; then
+# The server's own way of importing unpacks for its default snapshotter only; the client's for any.
+local=
+if [ "$snapshotter" != overlayfs ] && ctr images import --help 2>&1 | grep -q -e --local; then local=--local; fi
+if ctr images import $local --snapshotter "$snapshotter" - >&2 && is_unpacked; then
   for try in 1 2 3 4 5 6 7 8 9 10; do
     row=$(ctr images ls name=="$name")
     case $row in *io.cri-containerd.image=managed*) exit 0 ;; esac
@@ -70,7 +73,9 @@ ctr containers ls
 """
 
 _USE = """
-df -Pk /var | tail -n 1 || exit
+folder=/var/lib/rancher/k3s
+[ -d "$folder" ] || folder=/var
+df -Pk "$folder" | tail -n 1 || exit
 echo --
 ctr images ls -q
 """

@@ -22,8 +22,10 @@ from devloop.testing.processes import Call, FakeProcesses, Reply
 class FakeNode:
     """One node. `refuses`: imports that fail from now on. `imports`: the blobs, by digest, that each import carried."""
 
-    def __init__(self, name: str, engine: FakeEngine, processes: FakeProcesses, cluster: str = "devloop") -> None:
-        self.container: Container = engine.add_container(name, {"io.x-k8s.kind.cluster": cluster})
+    def __init__(
+        self, name: str, engine: FakeEngine, processes: FakeProcesses, label: str = "io.x-k8s.kind.cluster"
+    ) -> None:
+        self.container: Container = engine.add_container(name, {label: "some"})
         self.names: dict[str, str] = {}
         self.snapshots: set[str] = set()
         self.imports: list[dict[str, bytes]] = []

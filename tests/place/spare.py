@@ -13,13 +13,18 @@ from contextlib import contextmanager
 from devloop.stages import Container
 from tests.e2e.web import eventually
 
-READ = """
+CTR = """
+ctr() { command ctr "$@"; }
+if [ -S /run/k3s/containerd/containerd.sock ]; then ctr() { k3s ctr --address /run/k3s/containerd/containerd.sock "$@"; }; fi
+"""
+READ = f"""{CTR}
 folder=$(mktemp -d)
-ctr -n k8s.io images mount "$1" "$folder" >/dev/null && cat "$folder/$2"
+ctr -n k8s.io images mount --snapshotter "$3" "$1" "$folder" >/dev/null && cat "$folder/$2"
 code=$?
 ctr -n k8s.io images unmount --rm "$folder" >/dev/null 2>&1
 exit $code
 """
+READY = f"{CTR}[ -S /run/containerd/containerd.sock ] || [ -S /run/k3s/containerd/containerd.sock ] && ctr version"
 
 
 @contextmanager
@@ -47,13 +52,12 @@ def image_of(node: Container) -> str:
 
 
 def await_containerd(name: str) -> None:
-    probe = 'for each in /run/containerd /run/k3s/containerd; do [ ! -S "$each/containerd.sock" ] || exec ctr version; done; exit 1'
-    eventually(lambda: _succeeds("exec", name, "sh", "-c", probe), timeout_s=30, what=f"containerd in {name}")
+    eventually(lambda: _succeeds("exec", name, "sh", "-c", READY), timeout_s=30, what=f"containerd in {name}")
 
 
-def file_on(node: Container, name: str, path: str) -> str:
+def file_on(node: Container, name: str, path: str, snapshotter: str = "overlayfs") -> str:
     """A file of an image by its full name, as the node has it unpacked."""
-    return docker("exec", node.container_id, "sh", "-c", READ, "read", name, path)
+    return docker("exec", node.container_id, "sh", "-c", READ, "read", name, path, snapshotter)
 
 
 def docker(*args: str) -> str:

@@ -10,10 +10,11 @@ import pytest
 
 from devloop import events
 from devloop.config import model
-from devloop.errors import StepFailed, Unavailable, UsageError
-from devloop.place.choose import choose, engine_environment
+from devloop.errors import StepFailed, UsageError
+from devloop.place.choose import NODE_LABELS, choose
 from devloop.place.hosting import CONFIG_MAP, KEY
 from devloop.place.kind import KindPlacer
+from devloop.place.minikube import MinikubePlacer
 from devloop.place.registry import RegistryPlacer
 from devloop.place.shared import SharedPlacer
 from devloop.products import Image, Object, ObjectRef
@@ -91,7 +92,7 @@ def test_a_registry_in_the_config_wins(chosen: Callable[..., Placer]) -> None:
 def test_nodes_that_are_containers_of_this_engine_are_kinds(
     chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses
 ) -> None:
-    mine, other = (FakeNode(f"{name}-control-plane", engine, processes, name) for name in ("mine", "other"))
+    mine, other = (FakeNode(f"{name}-control-plane", engine, processes) for name in ("mine", "other"))
     placer = chosen(node("mine-control-plane"))
     assert isinstance(placer, KindPlacer)
     image = Image("api", "api:1", engine.add("api:1", [{"a": b"1"}]))
@@ -100,10 +101,40 @@ def test_nodes_that_are_containers_of_this_engine_are_kinds(
     assert (len(mine.imports), len(other.imports)) == (1, 0)
 
 
+@pytest.mark.parametrize("label", NODE_LABELS)
+def test_a_node_is_one_by_its_label_and_its_name(
+    chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses, label: str
+) -> None:
+    FakeNode("mine", engine, processes, label)
+    assert isinstance(chosen(node("mine", "containerd://2.1.5-k3s1")), KindPlacer)
+    with pytest.raises(UsageError):
+        chosen(node("mine", "cri-o://1.30"))
+    with pytest.raises(UsageError):
+        chosen(node("mine", "docker://27.0"))
+
+
+def test_another_container_of_a_nodes_name_is_no_node(chosen: Callable[..., Placer], engine: FakeEngine) -> None:
+    engine.add_container("mine", {"com.docker.compose.service": "mine"})
+    with pytest.raises(UsageError):
+        chosen(node("mine"))
+
+
+def test_a_minikube_in_a_virtual_machine_loads_whole_images_and_that_is_said(
+    chosen: Callable[..., Placer], processes: FakeProcesses, told: list[events.AnyEvent]
+) -> None:
+    profile = {"Name": "some-context", "Config": {"KubernetesConfig": {"ContainerRuntime": "containerd"}}}
+    processes.when("minikube", "profile", "list", stdout=json.dumps({"valid": [profile]}))
+    assert isinstance(chosen(node("some-context")), MinikubePlacer)
+    (notice,) = told
+    assert isinstance(notice, events.Notice)
+    assert "whole through minikube image load" in notice.message
+    assert "--driver=docker" in notice.hint
+
+
 def test_a_kind_cluster_of_another_engine_is_not_ours(
     chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses
 ) -> None:
-    FakeNode("other-control-plane", engine, processes, "other")
+    FakeNode("other-control-plane", engine, processes)
     with pytest.raises(UsageError):
         chosen(node("mine-control-plane"))
 
@@ -160,7 +191,7 @@ def test_a_registry_that_the_cluster_names_is_better_than_none(
 def test_what_is_quicker_or_asked_for_wins_over_it(
     chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses, told: list[events.AnyEvent]
 ) -> None:
-    FakeNode("mine-control-plane", engine, processes, "mine")
+    FakeNode("mine-control-plane", engine, processes)
     assert isinstance(chosen(node("mine-control-plane"), hosting=HOSTING), KindPlacer)
     assert isinstance(chosen(node("my-engine", "docker://27.0"), hosting=HOSTING), SharedPlacer)
     chosen(node("elsewhere"), hosting=HOSTING, registry="reg:5000")
@@ -202,67 +233,3 @@ def test_a_shared_engine_only_needs_the_name(engine: FakeEngine) -> None:
             assert engine.inspect(ref) is not None
         with pytest.raises(StepFailed, match="any more"):
             SharedPlacer().place(scope, Image("api", "api:3", f"sha256:{'0' * 64}"), tools)
-
-
-PROFILES = json.dumps(
-    {
-        "invalid": [],
-        "valid": [
-            {"Name": "minikube", "Config": {"KubernetesConfig": {"ContainerRuntime": "docker"}}},
-            {"Name": "other", "Config": {"KubernetesConfig": {"ContainerRuntime": "containerd"}}},
-        ],
-    }
-)
-DOCKER_ENV = "DOCKER_TLS_VERIFY=1\nDOCKER_HOST=tcp://192.168.49.2:2376\nDOCKER_CERT_PATH=/h/.minikube/certs\nMINIKUBE_ACTIVE_DOCKERD=minikube\n"
-
-
-@pytest.fixture
-def minikube() -> FakeProcesses:
-    fake = FakeProcesses()
-    fake.when("minikube", "profile", "list", stdout=PROFILES)
-    fake.when("minikube", "--profile", "minikube", "docker-env", stdout=DOCKER_ENV)
-    return fake
-
-
-def test_a_minikube_profile_with_docker_brings_its_engine(minikube: FakeProcesses) -> None:
-    with Scope("test") as scope:
-        assert engine_environment(scope, "minikube", minikube) == {
-            "DOCKER_TLS_VERIFY": "1",
-            "DOCKER_HOST": "tcp://192.168.49.2:2376",
-            "DOCKER_CERT_PATH": "/h/.minikube/certs",
-        }
-
-
-@pytest.mark.parametrize("context", ["other", "prod", "kind-devloop"])
-def test_another_context_brings_none(minikube: FakeProcesses, context: str) -> None:
-    with Scope("test") as scope:
-        assert engine_environment(scope, context, minikube) == {}
-
-
-def test_a_kind_context_asks_nobody(minikube: FakeProcesses) -> None:
-    with Scope("test") as scope:
-        engine_environment(scope, "kind-devloop", minikube)
-    assert minikube.calls == []
-
-
-def test_without_minikube_nothing_is_run() -> None:
-    with Scope("test") as scope:
-        assert engine_environment(scope, "minikube", FakeProcesses()) == {}
-
-
-@pytest.mark.parametrize("said", ["", "no profiles found", "{}", '{"valid": null}', "[]"])
-def test_minikube_without_profiles_brings_none(said: str) -> None:
-    fake = FakeProcesses()
-    fake.when("minikube", "profile", "list", stdout=said, code=14)
-    with Scope("test") as scope:
-        assert engine_environment(scope, "minikube", fake) == {}
-
-
-def test_a_stopped_minikube_is_an_outage(minikube: FakeProcesses) -> None:
-    minikube.when(
-        "minikube", "--profile", "minikube", "docker-env", stderr="The control-plane node is not running\n", code=83
-    )
-    with Scope("test") as scope, pytest.raises(Unavailable) as caught:
-        engine_environment(scope, "minikube", minikube)
-    assert caught.value.hint is not None
-    assert "minikube start" in caught.value.hint

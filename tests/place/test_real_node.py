@@ -16,7 +16,7 @@ import pytest
 from devloop.effects import docker
 from devloop.effects.process import RealProcesses
 from devloop.errors import StepFailed
-from devloop.place.choose import kind_nodes
+from devloop.place.choose import own_nodes
 from devloop.place.kind import KindPlacer
 from devloop.place.oci import Blob, Content, full_name
 from devloop.place.pushed import PushedSource
@@ -105,7 +105,7 @@ class Shop:
 @pytest.fixture
 def shop(engine: str, cluster: Cluster, tmp_path: Path) -> Iterator[Shop]:
     made = docker.connect()
-    nodes = kind_nodes(Kubectl(cluster.context, "default").list("nodes"), made)
+    nodes = own_nodes(Kubectl(cluster.context, "default").list("nodes"), made)
     if not nodes:
         pytest.skip(f"the nodes of {cluster.context} are no containers of this engine")
     shop = Shop(tmp_path, made, nodes)
