@@ -12,7 +12,7 @@ from devloop.effects.process import not_installed
 from devloop.errors import StepFailed, UsageError
 from devloop.place import minikube
 from devloop.place.hosting import PLACE, discover
-from devloop.place.kind import KindPlacer
+from devloop.place.nodes import NodesPlacer
 from devloop.place.pushed import PushedSource, is_near
 from devloop.place.registry import RegistryPlacer
 from devloop.place.saved import from_save
@@ -48,7 +48,7 @@ def choose(
     nodes = _nodes(scope, cluster)
     if containers := own_nodes(nodes, engine):
         _require_docker(processes)
-        return KindPlacer(containers, PushedSource() if is_near(engine) else from_save)
+        return NodesPlacer(containers, PushedSource() if is_near(engine) else from_save)
     if is_shared(nodes, engine):
         return SharedPlacer()
     if hosting := discover(scope, cluster, emit):

@@ -13,8 +13,8 @@ from devloop.config import model
 from devloop.errors import StepFailed, UsageError
 from devloop.place.choose import NODE_LABELS, choose
 from devloop.place.hosting import CONFIG_MAP, KEY
-from devloop.place.kind import KindPlacer
 from devloop.place.minikube import MinikubePlacer
+from devloop.place.nodes import NodesPlacer
 from devloop.place.registry import RegistryPlacer
 from devloop.place.shared import SharedPlacer
 from devloop.products import Image, Object, ObjectRef
@@ -94,7 +94,7 @@ def test_nodes_that_are_containers_of_this_engine_are_kinds(
 ) -> None:
     mine, other = (FakeNode(f"{name}-control-plane", engine, processes) for name in ("mine", "other"))
     placer = chosen(node("mine-control-plane"))
-    assert isinstance(placer, KindPlacer)
+    assert isinstance(placer, NodesPlacer)
     image = Image("api", "api:1", engine.add("api:1", [{"a": b"1"}]))
     with Scope("test") as scope:
         placer.place(scope, image, Tools(processes, engine))
@@ -106,7 +106,7 @@ def test_a_node_is_one_by_its_label_and_its_name(
     chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses, label: str
 ) -> None:
     FakeNode("mine", engine, processes, label)
-    assert isinstance(chosen(node("mine", "containerd://2.1.5-k3s1")), KindPlacer)
+    assert isinstance(chosen(node("mine", "containerd://2.1.5-k3s1")), NodesPlacer)
     with pytest.raises(UsageError):
         chosen(node("mine", "cri-o://1.30"))
     with pytest.raises(UsageError):
@@ -192,7 +192,7 @@ def test_what_is_quicker_or_asked_for_wins_over_it(
     chosen: Callable[..., Placer], engine: FakeEngine, processes: FakeProcesses, told: list[events.AnyEvent]
 ) -> None:
     FakeNode("mine-control-plane", engine, processes)
-    assert isinstance(chosen(node("mine-control-plane"), hosting=HOSTING), KindPlacer)
+    assert isinstance(chosen(node("mine-control-plane"), hosting=HOSTING), NodesPlacer)
     assert isinstance(chosen(node("my-engine", "docker://27.0"), hosting=HOSTING), SharedPlacer)
     chosen(node("elsewhere"), hosting=HOSTING, registry="reg:5000")
     assert told == []

@@ -13,8 +13,8 @@ from typing import IO
 import pytest
 
 from devloop.errors import StepFailed
-from devloop.place.kind import KindPlacer
 from devloop.place.node import NodeFull
+from devloop.place.nodes import NodesPlacer
 from devloop.place.oci import Content, full_name
 from devloop.place.saved import from_save
 from devloop.products import Image, Placed
@@ -34,12 +34,12 @@ def spare(shop: Shop) -> Iterator[Container]:
         yield node
 
 
-def place(placer: KindPlacer, shop: Shop, image: Image) -> tuple[Placed, bool]:
+def place(placer: NodesPlacer, shop: Shop, image: Image) -> tuple[Placed, bool]:
     with Scope("place") as scope:
         return placer.place(scope, image, shop.tools)
 
 
-def _place(placer: KindPlacer, shop: Shop, image: Image) -> None:
+def _place(placer: NodesPlacer, shop: Shop, image: Image) -> None:
     place(placer, shop, image)
 
 
@@ -48,7 +48,7 @@ def names(node: Container) -> list[str]:
 
 
 def test_a_node_that_was_restarted_gets_the_next_change_as_a_delta(shop: Shop, spare: Container) -> None:
-    placer = KindPlacer([spare])
+    placer = NodesPlacer([spare])
     first, second = (shop.build(version, base="busybox:1.37") for version in ("v1", "v2"))
     place(placer, shop, first)
     docker("restart", "--time", "5", spare.name)
@@ -60,7 +60,7 @@ def test_a_node_that_was_restarted_gets_the_next_change_as_a_delta(shop: Shop, s
 
 
 def test_an_image_that_was_removed_behind_our_back_comes_again(shop: Shop, spare: Container) -> None:
-    placer = KindPlacer([spare])
+    placer = NodesPlacer([spare])
     image = shop.build("v1", base="busybox:1.37")
     place(placer, shop, image)
     assert not place(placer, shop, image)[1]
@@ -72,7 +72,7 @@ def test_an_image_that_was_removed_behind_our_back_comes_again(shop: Shop, spare
 
 def test_two_sessions_place_the_same_and_each_other_s_images_at_once(shop: Shop, spare: Container) -> None:
     images = [shop.build(f"v{number}", base="busybox:1.37") for number in range(3)]
-    placers = [KindPlacer([spare]), KindPlacer([spare])]
+    placers = [NodesPlacer([spare]), NodesPlacer([spare])]
     with Scope("sessions") as scope:
         for placer in placers:
             for image in images:
@@ -85,7 +85,7 @@ def test_two_sessions_place_the_same_and_each_other_s_images_at_once(shop: Shop,
 def test_a_full_disk_on_the_node_is_said_and_leaves_no_name(shop: Shop) -> None:
     room = "mkdir -p /var/lib/containerd && mount -t tmpfs -o size=24m tmpfs /var/lib/containerd"
     with spare_node(shop.nodes[0], setup=room) as spare:
-        placer = KindPlacer([spare])
+        placer = NodesPlacer([spare])
         small = shop.build("v1", base="busybox:1.37")
         place(placer, shop, small)
         big = shop.build("v2", base="busybox:1.37", deps=os.urandom(2000).hex())  # 5,000 times that
@@ -108,9 +108,9 @@ def test_spoilt_layers_are_noticed_by_the_node_and_followed_by_the_whole_image(s
             os.pwrite(content.fd, b"\xff", blob.offset + blob.size_bytes // 2)
         return content
 
-    place(KindPlacer([spare]), shop, shop.build("v1", base="busybox:1.37"))
+    place(NodesPlacer([spare]), shop, shop.build("v1", base="busybox:1.37"))
     image = shop.build("v2", base="busybox:1.37")
-    placed, _ = place(KindPlacer([spare], spoilt), shop, image)
+    placed, _ = place(NodesPlacer([spare], spoilt), shop, image)
     assert "in full" in placed.way
     assert file_on(spare, full_name(image.ref), "app/version") == f"{shop.repository} v2\n"
 
@@ -121,9 +121,9 @@ def test_a_source_that_ends_early_is_no_image(shop: Shop, spare: Container) -> N
         os.ftruncate(content.fd, spool.tell() // 2)
         return content
 
-    place(KindPlacer([spare]), shop, shop.build("v1", base="busybox:1.37"))
+    place(NodesPlacer([spare]), shop, shop.build("v1", base="busybox:1.37"))
     image = shop.build("v2", base="busybox:1.37")
-    placed, _ = place(KindPlacer([spare], short), shop, image)
+    placed, _ = place(NodesPlacer([spare], short), shop, image)
     assert "in full" in placed.way
     assert file_on(spare, full_name(image.ref), "app/version") == f"{shop.repository} v2\n"
 
@@ -153,7 +153,7 @@ def old_containerd(shop: Shop, tmp_path: Path) -> Iterator[Container]:
 
 def test_an_old_containerd_takes_deltas_too(shop: Shop, old_containerd: Container) -> None:
     assert "1.6." in docker("exec", old_containerd.name, "ctr", "version").partition("Server")[2]
-    placer = KindPlacer([old_containerd])
+    placer = NodesPlacer([old_containerd])
     first, second = (shop.build(version, base="busybox:1.37") for version in ("v1", "v2"))
     assert "all new" in place(placer, shop, first)[0].way
     placed, was_sent = place(placer, shop, second)
@@ -168,9 +168,9 @@ def test_an_old_containerd_keeps_no_name_of_what_failed(shop: Shop, old_containe
         content = from_save(scope, engine, image, wanted, spool)
         return Content(content.config, {}, content.fd)
 
-    placer = KindPlacer([old_containerd])
+    placer = NodesPlacer([old_containerd])
     place(placer, shop, shop.build("v1", base="busybox:1.37"))
-    lost = KindPlacer([old_containerd], lossy)
+    lost = NodesPlacer([old_containerd], lossy)
     image = shop.build("v2", base="busybox:1.37")
     placed, _ = place(lost, shop, image)
     assert "in full" in placed.way

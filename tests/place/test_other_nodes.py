@@ -18,7 +18,7 @@ from devloop import events
 from devloop.config import model
 from devloop.place import node
 from devloop.place.choose import choose
-from devloop.place.kind import KindPlacer
+from devloop.place.nodes import NodesPlacer
 from devloop.place.oci import full_name
 from devloop.place.pushed import PushedSource
 from devloop.place.saved import from_save
@@ -75,7 +75,7 @@ def k3s(shop: Shop) -> Iterator[Container]:
 
 @pytest.mark.parametrize("source", [from_save, PushedSource()], ids=["saved", "pushed"])
 def test_a_node_laid_out_as_k3ds_gets_what_it_lacks(shop: Shop, k3s: Container, source: LayerSource) -> None:
-    placer = KindPlacer([k3s], source)
+    placer = NodesPlacer([k3s], source)
     first, second = (shop.build(version, base="busybox:1.37") for version in ("v1", "v2"))
     with Scope("place") as scope:
         assert "all new" in placer.place(scope, first, shop.tools)[0].way
@@ -83,7 +83,7 @@ def test_a_node_laid_out_as_k3ds_gets_what_it_lacks(shop: Shop, k3s: Container, 
         assert was_sent
         assert "delta" in placed.way
         assert placed.sent_bytes < 20_000
-        assert not KindPlacer([k3s]).place(scope, second, shop.tools)[1]
+        assert not NodesPlacer([k3s]).place(scope, second, shop.tools)[1]
         assert node.look(scope, shop.tools, k3s, full_name(second.ref)).snapshotter == "native"
         assert file_on(k3s, full_name(second.ref), "app/version", "native") == f"{shop.repository} v2\n"
 

@@ -17,7 +17,7 @@ from devloop.effects import docker
 from devloop.effects.process import RealProcesses
 from devloop.errors import StepFailed
 from devloop.place.choose import own_nodes
-from devloop.place.kind import KindPlacer
+from devloop.place.nodes import NodesPlacer
 from devloop.place.oci import Blob, Content, full_name
 from devloop.place.pushed import PushedSource
 from devloop.place.saved import from_save
@@ -66,7 +66,7 @@ class Shop:
         return Image(self.repository, ref, found.image_id)
 
     def place(self, image: Image, source: LayerSource = from_save) -> tuple[Placed, bool]:
-        placer = KindPlacer(self.nodes, source)
+        placer = NodesPlacer(self.nodes, source)
         with Scope("place") as scope:
             return placer.place(scope, image, self.tools)
 
@@ -223,7 +223,7 @@ def test_a_node_that_refuses_everything_keeps_no_name(shop: Shop) -> None:
     image = shop.build("v1", base="busybox:1.37")
     tools = Tools(RealProcesses(), Unsaving(shop.engine.environment(), RealProcesses()))
     with Scope("place") as scope, pytest.raises(StepFailed, match="did not load"):
-        KindPlacer(shop.nodes, garbled).place(scope, image, tools)
+        NodesPlacer(shop.nodes, garbled).place(scope, image, tools)
     assert full_name(image.ref) not in shop.ctr("images", "ls", "-q")
     shop.place(image)
 
@@ -267,7 +267,7 @@ def test_superseded_images_leave_the_node_but_for_what_a_pod_uses(shop: Shop, ku
     eventually(lambda: (kubectl.get("pod", "old") or {}).get("status", {}).get("phase") == "Running", timeout_s=60)
     second_names = {row.split()[0] for row in shop.ctr("images", "ls") if row.startswith("sha256:")}
 
-    placer = KindPlacer(shop.nodes)
+    placer = NodesPlacer(shop.nodes)
     with Scope("tidy") as scope:
         assert placer.tidy(scope, [image.ref for image in images[:3]], shop.tools) == {images[0].ref}
     left = shop.ctr("images", "ls", "-q")

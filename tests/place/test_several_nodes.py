@@ -8,7 +8,7 @@ from typing import IO
 
 import pytest
 
-from devloop.place.kind import KindPlacer
+from devloop.place.nodes import NodesPlacer
 from devloop.place.oci import Content, full_name
 from devloop.place.saved import from_save
 from devloop.products import Image
@@ -49,7 +49,7 @@ def shown(shop: Shop, image: Image, nodes: tuple[Container, ...]) -> set[str]:
 
 def test_all_nodes_get_a_new_image_and_its_change_from_one_stream(shop: Shop, spare: Container) -> None:
     nodes, stream = (*shop.nodes, spare), Stream()
-    placer = KindPlacer(nodes, stream)
+    placer = NodesPlacer(nodes, stream)
     first, second = (shop.build(version, base="busybox:1.37") for version in ("v1", "v2"))
     with Scope("place") as scope:
         placed, _ = placer.place(scope, first, shop.tools)
@@ -71,7 +71,7 @@ def test_a_node_that_joins_gets_all_while_the_others_get_the_change(shop: Shop, 
     shop.place(first)
     nodes, stream = (*shop.nodes, spare), Stream()
     with Scope("place") as scope:
-        placed, _ = KindPlacer(nodes, stream).place(scope, second, shop.tools)
+        placed, _ = NodesPlacer(nodes, stream).place(scope, second, shop.tools)
     assert stream.wanted == [frozenset(shop.diff_ids(second))]
     found = shop.engine.inspect(second.image_id)
     assert found is not None

@@ -1,4 +1,4 @@
-"""Gets images into kind's nodes, sending only the layers that they lack.
+"""Gets images into nodes that are containers of our engine, sending only the layers that they lack.
 
 Comes in: an image of the engine. Goes out: the same image on every node, and how it got there. A node that has it gets
 nothing. What is sent is proportional to the change; only when a node refuses that is the whole image loaded, and said.
@@ -27,7 +27,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class KindPlacer:
+class NodesPlacer:
     """Places images on nodes that are containers of our engine. Safe from many threads.
 
     `source`: where layers come from. Remembers which layers the nodes have, so that most images need one question less.

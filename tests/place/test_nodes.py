@@ -1,4 +1,4 @@
-"""Placing on kind's nodes: what is sent, what is believed, and what happens when a node refuses."""
+"""Placing on nodes: what is sent, what is believed, and what happens when a node refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import IO
 import pytest
 
 from devloop.errors import StepFailed, Unavailable
-from devloop.place.kind import KindPlacer
+from devloop.place.nodes import NodesPlacer
 from devloop.place.oci import Content, chain_ids
 from devloop.place.saved import from_save
 from devloop.products import Image, Placed
@@ -33,7 +33,7 @@ class World:
         self.lines: list[str] = []
         self.tools = Tools(self.processes, self.engine, self.lines.append)
         self.nodes = [FakeNode(f"devloop-{i}", self.engine, self.processes) for i in range(nodes)]
-        self.placer = KindPlacer([node.container for node in self.nodes])
+        self.placer = NodesPlacer([node.container for node in self.nodes])
 
     def build(self, tag: str, *, repository: str = "shop/api") -> Image:
         ref = f"{repository}:{tag}"
@@ -83,7 +83,7 @@ def test_an_image_that_is_there_is_not_sent_again() -> None:
     world.place(image)
     placed, was_sent = world.place(image)
     assert (was_sent, placed.sent_bytes, placed.way) == (False, 0, "on the node already")
-    world.placer = KindPlacer([world.nodes[0].container])
+    world.placer = NodesPlacer([world.nodes[0].container])
     assert world.place(image) == (placed, False)
     assert len(world.nodes[0].imports) == 1
 
@@ -156,7 +156,7 @@ def test_a_snapshot_that_vanishes_after_it_was_asked_for_is_mended() -> None:
         node.snapshots.clear()
         return from_save(scope, engine, image, wanted, spool)
 
-    world.placer = KindPlacer([node.container], forgetful)
+    world.placer = NodesPlacer([node.container], forgetful)
     placed, _ = world.place(second)
     assert node.names[f"{NAME}:v2"] == "whole"
     assert "in full" in placed.way
@@ -195,7 +195,7 @@ def test_a_source_that_cannot_is_followed_by_the_whole_image() -> None:
     def unable(scope: Scope, engine: Engine, image: EngineImage, wanted: frozenset[str], spool: IO[bytes]) -> Content:
         raise StepFailed("layers in an unknown form")
 
-    world.placer = KindPlacer([world.nodes[0].container], unable)
+    world.placer = NodesPlacer([world.nodes[0].container], unable)
     world.nodes[0].snapshots |= set(chain_ids([digest_of(layer_tar(BASE))]))
     placed, _ = world.place(world.build("v1"))
     assert placed.way.endswith("in full → 1 node, because the delta failed: layers in an unknown form")
