@@ -190,6 +190,19 @@ class LocalNode(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Image(Event):
+    """An image that devloop made and the engine keeps; `devloop cache ls` tells it."""
+
+    kind: ClassVar[str] = "image"
+    artifact: str = _doc("The artifact's name in the configuration.")
+    ref: str = _doc("The image's name with its tag.")
+    image_id: str = _doc("The engine's id of it.")
+    size_bytes: int = _doc("Its size, unpacked; layers are shared with other images.")
+    age_s: float = _doc("How long ago it was built, or last found to be what is wanted.")
+    is_current: bool = _doc("Whether it stands for what is on disk now.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -207,7 +220,19 @@ class Session(Event):
 
 
 AnyEvent = (
-    Step | Update | Log | Forward | Error | Notice | Unchanged | File | Target | LocalCluster | LocalNode | Session
+    Step
+    | Update
+    | Log
+    | Forward
+    | Error
+    | Notice
+    | Unchanged
+    | File
+    | Target
+    | LocalCluster
+    | LocalNode
+    | Image
+    | Session
 )
 EVENT_TYPES: tuple[type[Event], ...] = (
     Step,
@@ -221,6 +246,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     Target,
     LocalCluster,
     LocalNode,
+    Image,
     Session,
 )
 Emit = Callable[[AnyEvent], None]

@@ -265,12 +265,16 @@ class Tools:
 
 @dataclass(frozen=True)
 class BuildJob:
-    """One build: the artifact's spec, its absolute context, the ref its image will have, and `requires` as variable → ref."""
+    """One build: the artifact's spec, its absolute context, the ref its image will have, and `requires` as variable → ref.
+
+    `is_uncached`: nothing may come from the builder's own cache.
+    """
 
     artifact: model.Artifact
     context: Path
     ref: str
     requires: Mapping[str, str]
+    is_uncached: bool = False
 
 
 class Builder(Protocol):

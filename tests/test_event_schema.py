@@ -85,6 +85,14 @@ FULL: list[events.AnyEvent] = [
         disk_free_bytes=2,
         why="w",
     ),
+    events.Image(
+        artifact="shop/api",
+        ref="shop/api:0123456789abcdef",
+        image_id="sha256:1",
+        size_bytes=1,
+        age_s=1.0,
+        is_current=True,
+    ),
     events.Session(
         state="ended",
         command="run",
@@ -108,6 +116,7 @@ BARE: list[events.AnyEvent] = [
     events.Target(target="deploy/api", digest="", files=(), builds_on=(), feeds=(), why=()),
     events.LocalCluster(name="", tool="k3d", context="", state="unreachable"),
     events.LocalNode(cluster="", name="", is_ready=False),
+    events.Image(artifact="a", ref="a:1", image_id="", size_bytes=0, age_s=0.0, is_current=False),
     events.Session(state="watching"),
 ]
 

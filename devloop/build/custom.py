@@ -59,6 +59,7 @@ class CustomBuilder:
                 "BUILD_CONTEXT": str(context),
                 "PLATFORMS": tools.engine.info().platform,
                 "PUSH_IMAGE": "false",
+                "NO_CACHE": "true" if job.is_uncached else "false",
             },
             on_line=tools.line,
             check=False,

@@ -143,6 +143,7 @@ class DockerBuilder:
                     *self._builder(spec.builder, client, engine),
                     *("--iidfile", str(id_file), "--file", str(recipe.file)),
                     *words,
+                    *(("--no-cache",) if job.is_uncached and not spec.no_cache else ()),
                     str(recipe.context),
                 ],
                 env={**_QUIET, **client.environment, **engine},

@@ -18,6 +18,7 @@ from devloop.cli.options import (
     Context,
     File,
     Namespace,
+    NoCache,
     Output,
     OutputFormat,
     ToolOption,
@@ -146,11 +147,12 @@ def run_(
             "--images", help="Deploy the images of this file, which `devloop build --file-output` wrote; build none."
         ),
     ] = None,
+    no_cache: NoCache = False,
 ) -> int:
     """Build, deploy and wait until all is ready, once; for CI."""
     from devloop.cli.run import run as body
 
-    return body(Common(file, namespace, context, output, verbose), images)
+    return body(Common(file, namespace, context, output, verbose), images, is_uncached=no_cache)
 
 
 @app.command()
@@ -170,6 +172,7 @@ def build(
         bool, typer.Option("--push", help="Push the images, to `cluster.registry` or where their names say.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be built.")] = False,
+    no_cache: NoCache = False,
     file_output: Annotated[
         Path | None,
         typer.Option("--file-output", help="Write the images' names with tags as JSON, for `devloop run --images`."),
@@ -179,7 +182,7 @@ def build(
     from devloop.cli.build import BuildOptions
     from devloop.cli.build import build as body
 
-    options = BuildOptions(names or (), push, dry_run, file_output)
+    options = BuildOptions(names or (), push, dry_run, no_cache, file_output)
     return body(Common(file, namespace, context, output, verbose), options)
 
 
@@ -292,6 +295,41 @@ def cluster_delete(
     from devloop.cli.cluster import delete as body
 
     return body(Common(output=output, verbose=verbose), name, tool and tool.value, is_forced=force)
+
+
+cache = typer.Typer(help="The images that devloop made and keeps.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(cache, name="cache")
+
+
+@cache.command(name="ls")
+def cache_ls(
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """List the project's images in the engine, and which of them stand for what is on disk now."""
+    from devloop.cli.cache import ls as body
+
+    return body(Common(file, namespace, context, output, verbose))
+
+
+@cache.command(name="prune")
+def cache_prune(
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Keep only what stands for what is on disk now, or is in use.")
+    ] = False,
+) -> int:
+    """Remove the project's superseded images from the engine and the nodes: all but the last three of each, and what a pod uses."""
+    from devloop.cli.cache import prune as body
+
+    return body(Common(file, namespace, context, output, verbose), is_all=is_all)
 
 
 @app.command()

@@ -24,11 +24,15 @@ from devloop.scope import Scope
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What to build (`names`: none for all), whether to push it, or only to say what would be done, and where to write the refs."""
+    """What to build (`names`: none for all), whether to push it, or only to say what would be done, and where to write the refs.
+
+    `is_uncached`: build it anew, from nothing.
+    """
 
     names: Sequence[str] = ()
     is_pushed: bool = False
     is_dry_run: bool = False
+    is_uncached: bool = False
     file_output: Path | None = None
 
 
@@ -40,6 +44,8 @@ def build(common: Common, options: BuildOptions) -> int:
             if options.is_dry_run:
                 raise UsageError("a dry run has no images to write down", hint="leave --file-output or --dry-run out")
             given.check_writable(options.file_output)
+        if options.is_dry_run and options.is_uncached:
+            raise UsageError("a dry run builds nothing", where="--no-cache", hint="leave one of the two out")
         loaded = session.load(common)
         loaded = replace(loaded, project=_only(loaded.project, options.names))
         steps: tuple[StepName, ...] = ("build", "place") if options.is_pushed and not options.is_dry_run else ("build",)
@@ -56,6 +62,7 @@ def build(common: Common, options: BuildOptions) -> int:
                 if options.is_dry_run
                 else (lambda inner: inner),
                 is_reusing="place" in steps,
+                is_uncached=options.is_uncached,
                 choose=lambda _scope: RegistryPlacer(loaded.project.cluster.registry or ""),
             )
             current.started("build")

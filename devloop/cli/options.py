@@ -45,6 +45,14 @@ Verbose = Annotated[
 ]
 
 
+NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache", help="Build all images anew, from nothing; they get other tags than before, and stay in use."
+    ),
+]
+
+
 class Watch(StrEnum):
     """How `dev` hears of changes on disk."""
 

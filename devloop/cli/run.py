@@ -7,17 +7,20 @@ from pathlib import Path
 from devloop.cli import given, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
+from devloop.errors import UsageError
 from devloop.graph import ALL_STEPS
 from devloop.scope import Scope
 
 
-def run(common: Common, images: Path | None = None) -> int:
+def run(common: Common, images: Path | None = None, *, is_uncached: bool = False) -> int:
     """Runs one pass and leaves what it deployed. Blocks; Ctrl-C ends it with 130 once what is being applied is applied.
 
-    `images`: a file of images to deploy, in place of building any.
+    `images`: a file of images to deploy, in place of building any. `is_uncached`: build all of them anew, from nothing.
     """
 
     def body(report: Report) -> int:
+        if images is not None and is_uncached:
+            raise UsageError("--images builds nothing", where="--no-cache", hint="leave one of the two out")
         loaded = session.load(common)
         plan = session.plan(loaded)
         refs = {} if images is None else given.for_project(loaded.project, given.read(images), images)
@@ -32,6 +35,7 @@ def run(common: Common, images: Path | None = None) -> int:
                 wanted=ALL_STEPS,
                 namespace=cluster.namespace,
                 is_reusing=True,
+                is_uncached=is_uncached,
                 wrap=(lambda steps: steps) if images is None else (lambda steps: given.GivenImages(steps, doors, refs)),
             )
             current.started("run")

@@ -26,6 +26,7 @@ from devloop.stages import Cluster, Placer
 from devloop.store.digests import FileDigests
 from devloop.store.folders import cache_folder
 from devloop.store.index import Index
+from devloop.store.rebuilds import Rebuilds
 
 RECOVERY_S = (0.5, 1.0, 2.0, 5.0)
 
@@ -79,7 +80,7 @@ def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str]
 class Session:
     """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster.
 
-    `is_reusing`: see loop.steps.Steps.
+    `is_reusing`, `is_uncached`: see loop.steps.Steps; with the latter, all artifacts are built anew and stay other ones than before.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Session:
         wrap: Callable[[Steps], RunStep] = lambda steps: steps,
         choose: Callable[[Scope], Placer] | None = None,
         is_reusing: bool = False,
+        is_uncached: bool = False,
     ) -> None:
         self.scope = scope
         self.doors = doors
@@ -111,7 +113,9 @@ class Session:
             post=self._post,
             placer=_once(choose or self._choose),
             live=self._live,
-            is_reusing=is_reusing,
+            rebuilds=self._rebuilds(current) if is_uncached else Rebuilds(cache_folder() / "rebuilds"),
+            is_reusing=is_reusing and not is_uncached,
+            is_uncached=is_uncached,
         )
         self.loop = Loop(
             scope,
@@ -122,6 +126,16 @@ class Session:
             forget=self._live.forgotten,
             prove=self.tracker.is_current,
         )
+
+    def _rebuilds(self, current: Plan) -> Rebuilds:
+        rebuilds = Rebuilds(cache_folder() / "rebuilds")
+        for artifact in current.artifacts:
+            try:
+                rebuilds.renew(current.base, artifact)
+            except OSError as exc:
+                text = f"that {artifact} is built anew cannot be remembered ({exc.strerror}): later sessions take the image from before"
+                self.report.emit(events.Notice(message=text))
+        return rebuilds
 
     def _post(self, changed: Changed) -> None:
         self.loop.post(changed)

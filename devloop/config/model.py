@@ -116,8 +116,8 @@ class Custom:
     """Builds with any command."""
 
     command: str = _doc(
-        "A shell command, run in the context. It gets IMAGE, IMAGE_REPO, IMAGE_TAG, BUILD_CONTEXT, PLATFORMS, PUSH_IMAGE and, for "
-        "each required image, its ref, and must leave $IMAGE in the engine.",
+        "A shell command, run in the context. It gets IMAGE, IMAGE_REPO, IMAGE_TAG, BUILD_CONTEXT, PLATFORMS, PUSH_IMAGE, NO_CACHE and, "
+        "for each required image, its ref, and must leave $IMAGE in the engine.",
         examples=["./build.sh", "docker build -t $IMAGE ."],
         also=("buildCommand",),
     )

@@ -28,6 +28,7 @@ from devloop.render import images
 from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
 from devloop.stages import ApiRefusal, Builder, BuildJob, Cluster, Engine, Placer, Processes, Renderer, Tools
+from devloop.store.rebuilds import Rebuilds
 
 T = TypeVar("T")
 Products = Callable[[Node], Product]
@@ -97,7 +98,8 @@ class Plan:
 class Steps:
     """Runs the steps of a session. `place` finds the placer on first use; `post` tells the loop of inputs that moved meanwhile.
 
-    `is_reusing`: whether images that others made of the same inputs are looked for where the cluster takes images from.
+    `rebuilds`: which artifacts were built anew on purpose. `is_reusing`: whether images that others made of the same inputs are looked for
+    where the cluster takes images from. `is_uncached`: whether builders may take nothing from their own caches.
     """
 
     def __init__(
@@ -111,7 +113,9 @@ class Steps:
         post: Callable[[Changed], None],
         placer: Callable[[Scope], Placer],
         live: Live,
+        rebuilds: Rebuilds,
         is_reusing: bool = False,
+        is_uncached: bool = False,
     ) -> None:
         self.plan = plan
         self._doors = doors
@@ -121,7 +125,9 @@ class Steps:
         self._post = post
         self._placer = placer
         self._live = live
+        self._rebuilds = rebuilds
         self._is_reusing = is_reusing
+        self._is_uncached = is_uncached
         self._tidying = threading.Lock()
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
@@ -148,7 +154,7 @@ class Steps:
     def tidy(self, scope: Scope) -> int:
         """Removes images that newer ones superseded, from the engine and the nodes; how many. Blocks. Raises: DevloopError."""
         with self._tidying:
-            return sum(tidy(scope, artifact, self._placer(scope), self._tools()) for artifact in self.plan.artifacts)
+            return sum(len(tidy(scope, each, self._placer(scope), self._tools())) for each in self.plan.artifacts)
 
     def check_inputs(self, target: str) -> None:
         """Raises: StepFailed when the target's inputs cannot be told."""
@@ -164,9 +170,8 @@ class Steps:
 
     def _artifact_listing(self, artifact: model.Artifact) -> Listing:
         builder, base, tools = self.plan.builders[artifact.image], self.plan.base, self._tools()
-        return Listing(
-            lambda scope: builder.inputs(scope, artifact, base, tools), base / artifact.context, repr(artifact.requires)
-        )
+        values = f"{artifact.requires!r} {self._rebuilds.of(base, artifact.image)}".rstrip()
+        return Listing(lambda scope: builder.inputs(scope, artifact, base, tools), base / artifact.context, values)
 
     def _unit_listing(self, unit: model.Unit) -> Listing:
         renderer, base, tools = self.plan.renderers[unit.name], self.plan.base, self._tools()
@@ -190,7 +195,7 @@ class Steps:
         requires = {
             each.variable: _image(product(Node(image_target(each.image), "build"))).ref for each in artifact.requires
         }
-        job = BuildJob(artifact, self.plan.base / artifact.context, ref, requires)
+        job = BuildJob(artifact, self.plan.base / artifact.context, ref, requires, self._is_uncached)
         image_id = self.plan.builders[artifact.image].build(scope, job, tools)
         # The name says what the image was made from, for ever; so it is given only if nothing changed while it was made.
         if moved := self._tracker.confirm(scope, target, start.inputs):

@@ -7,6 +7,7 @@ node that did not arrive whole.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -66,10 +67,15 @@ ctr images rm "$name" >/dev/null 2>&1
 exit 1
 """
 
+# An image's manifest says which config it has, by which the kubelet knows it; an index of several platforms says none.
 _LIST = """
-ctr images ls || exit
-echo --
-ctr containers ls
+images=$(ctr images ls) && containers=$(ctr containers ls) || exit
+printf '%s\n--\n%s\n--\n' "$images" "$containers"
+{ printf '%s\n' "$@"; printf '%s\n' "$containers" | awk 'NR > 1 { print $2 }'; } | sort -u | while read -r name; do
+  printf '%s\n' "$images" | awk -v name="$name" '$1 == name { print $3 }'
+done | sort -u | while read -r digest; do
+  printf '%s %s\n' "$digest" "$(ctr content get "$digest" | tr -d '\n')"
+done
 """
 
 _USE = """
@@ -153,28 +159,44 @@ def tidy(scope: Scope, tools: Tools, node: Container, names: Collection[str]) ->
 
     Raises: StepFailed when the node does not answer.
     """
-    images, containers = _run(scope, tools, node, "list", script=_LIST, arguments=()).stdout.split("--\n")
-    gone, used = removable(images, containers, names)
+    done = _run(scope, tools, node, "list", script=_LIST, arguments=tuple(names))
+    images, containers, manifests = done.stdout.split("--\n")
+    gone, used = removable(images, containers, manifests, names)
     if gone:
         _run(scope, tools, node, "remove", script='ctr images rm "$@"', arguments=gone)
     return used
 
 
-def removable(images: str, containers: str, names: Collection[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+def removable(
+    images: str, containers: str, manifests: str, names: Collection[str]
+) -> tuple[tuple[str, ...], frozenset[str]]:
     """Which names to remove to be rid of these, and which of these are in use, from the tables that ctr prints. Pure.
+
+    `manifests`: a digest and its content a line. A container goes by any of the names of its image: all of them are in use.
 
     The CRI plugin keeps a second name, `sha256:…`, for each image: it goes with the last of the others, or nothing would be freed.
     """
     rows = [row.split() for row in images.splitlines()[1:]]
     targets = {row[0]: row[2] for row in rows if len(row) > 2}
     running = {row.split()[1] for row in containers.splitlines()[1:] if len(row.split()) > 1}
-    in_use = {targets[name] for name in running if name in targets}
-    used = frozenset(name for name in names if targets.get(name) in in_use)
+    configs = dict(map(_config, manifests.splitlines()))
+    images_of = {name: configs.get(target, target) for name, target in targets.items()}
+    in_use = {images_of[name] for name in running if name in images_of}
+    used = frozenset(name for name in names if images_of.get(name) in in_use)
     gone = {name for name in names if name in targets} - used
     staying = {target for name, target in targets.items() if name not in gone and not name.startswith("sha256:")}
     freed = {targets[name] for name in gone} - staying
     seconds = {name for name, target in targets.items() if name.startswith("sha256:") and target in freed}
     return tuple(sorted(gone | seconds)), used
+
+
+def _config(line: str) -> tuple[str, str]:
+    """The digest of a manifest, and of its config; the former again where it has none."""
+    digest, _, content = line.partition(" ")
+    try:
+        return digest, str(json.loads(content)["config"]["digest"])
+    except (ValueError, KeyError, TypeError):
+        return digest, digest
 
 
 def _run(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from devloop.events import File, Target
+from devloop.events import File, Image, Target
 
 Paint = Callable[[str, str], str]
 SHOWN = 8  # files of a target, unless all are asked for
@@ -51,3 +51,20 @@ def target(event: Target, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
         return
     yield f"  {verdict}:"
     yield from (f"    {line}" for line in event.why)
+
+
+def image(event: Image, paint: Paint) -> Iterator[str]:
+    """An image of the cache: its ref, how big and how old it is, and whether it is what is wanted now."""
+    mark = paint("green", "current") if event.is_current else ""
+    yield f"{event.ref:48} {_size(event.size_bytes):>8}  {_age(event.age_s):>9}  {mark}".rstrip()
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
+
+
+def _age(age_s: float) -> str:
+    for unit, scale in (("d", 86400), ("h", 3600), ("min", 60)):
+        if age_s >= 2 * scale:
+            return f"{age_s // scale:.0f} {unit} ago"
+    return f"{age_s:.0f} s ago"

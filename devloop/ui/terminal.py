@@ -18,6 +18,7 @@ from devloop.events import (
     Error,
     File,
     Forward,
+    Image,
     LocalCluster,
     LocalNode,
     Log,
@@ -101,18 +102,27 @@ class Terminal:
                 return self._notice(event)
             case Unchanged():
                 return self._saved(event)
-            case File():
-                return explanations.file(event, self._paint, is_verbose=self._style.is_verbose)
-            case Target():
-                return explanations.target(event, self._paint, is_verbose=self._style.is_verbose)
-            case LocalCluster():
-                return clusters.cluster(event, self._paint)
-            case LocalNode():
-                return clusters.node(event, self._paint, is_verbose=self._style.is_verbose)
+            case File() | Target() | LocalCluster() | LocalNode() | Image():
+                return self._answer(event)
             case Session():
                 return self._session(event)
             case _:
                 return ()
+
+    def _answer(self, event: File | Target | LocalCluster | LocalNode | Image) -> Iterable[str]:
+        """What a command was asked for."""
+        is_verbose = self._style.is_verbose
+        match event:
+            case File():
+                return explanations.file(event, self._paint, is_verbose=is_verbose)
+            case Target():
+                return explanations.target(event, self._paint, is_verbose=is_verbose)
+            case LocalCluster():
+                return clusters.cluster(event, self._paint)
+            case LocalNode():
+                return clusters.node(event, self._paint, is_verbose=is_verbose)
+            case Image():
+                return explanations.image(event, self._paint)
 
     # Steps
 

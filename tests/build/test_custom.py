@@ -128,6 +128,7 @@ def test_the_command_runs_in_the_context_and_gets_what_it_is_promised(tmp_path: 
         "BUILD_CONTEXT": str(tmp_path),
         "PLATFORMS": "linux/amd64",
         "PUSH_IMAGE": "false",
+        "NO_CACHE": "false",
         "BASE": "shop/base:9",
         "DOCKER_HOST": "unix:///fake/docker.sock",
     }

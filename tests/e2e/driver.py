@@ -31,7 +31,7 @@ Event = dict[str, Any]
 T = TypeVar("T")
 
 # Commands that take --context, --namespace and --output.
-ON_A_CLUSTER = frozenset({"dev", "run", "build", "render", "apply", "delete", "explain"})
+ON_A_CLUSTER = frozenset({"dev", "run", "build", "render", "apply", "delete", "explain", "cache"})
 # A session of its own with the terminal as its controlling one, as a shell in a window would; done by a program between, because
 # Python warns of functions that run between fork and exec in a process with threads.
 WITH_TERMINAL = (
@@ -103,7 +103,8 @@ class Devloop:
             added += ["--namespace", self.namespace]
         if as_json and "--output" not in args:
             added += ["--output", "json"]
-        return [args[0], *added, *args[1:]]
+        words = 2 if args[0] == "cache" else 1
+        return [*args[:words], *added, *args[words:]]
 
     def close(self, patience_s: float = 15) -> list[str]:
         """Ends every session that still runs; returns what went wrong in that: processes that had to be killed."""

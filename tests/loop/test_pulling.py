@@ -20,6 +20,7 @@ from devloop.products import Image, Inputs
 from devloop.scope import Scope
 from devloop.stages import BuildJob, Placer, Tools
 from devloop.store.digests import FileDigests
+from devloop.store.rebuilds import Rebuilds
 from devloop.testing.engine import FakeEngine
 from devloop.testing.processes import FakeProcesses
 
@@ -70,6 +71,7 @@ class Session:
                 tracker,
                 self.events.append,
                 namespace="",
+                rebuilds=Rebuilds(),
                 post=post,
                 placer=_no_placer,
                 live=NobodyLive(),

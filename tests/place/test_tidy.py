@@ -70,7 +70,7 @@ def test_what_is_in_use_anywhere_stays_everywhere() -> None:
         engine.add(ref(number), [{"file": b"%d" % number}])
     engine.add("shop/api:latest", [{"file": b"x"}])
     removed = tidy.tidy(Scope("test"), "shop/api", placer, Tools(FakeProcesses(), engine))
-    assert removed == 1
+    assert removed == (ref(3),)
     assert placer.asked == {ref(1), ref(2), ref(3)}
     assert engine.tagged("shop/api").keys() == {ref(1), ref(2), ref(4), ref(5), ref(6)}
     assert engine.inspect("shop/api:latest") is not None
@@ -84,13 +84,26 @@ REF TYPE DIGEST SIZE PLATFORMS LABELS
 {NAME}:000000000000000c application/x sha256:cc 1.0 KiB linux/amd64 -
 {NAME}:000000000000000d application/x sha256:cc 1.0 KiB linux/amd64 -
 {NAME}:000000000000000e application/x sha256:ee 1.0 KiB linux/amd64 -
-{NAME}:latest application/x sha256:ff 1.0 KiB linux/amd64 -
+{NAME}:0000000000000000 application/x sha256:ff 1.0 KiB linux/amd64 -
+{NAME}:latest application/x sha256:dd 1.0 KiB linux/amd64 -
 docker.io/shop/apis:000000000000000a application/x sha256:99 1.0 KiB linux/amd64 -
 sha256:config-a application/x sha256:aa 1.0 KiB linux/amd64 -
 sha256:config-c application/x sha256:cc 1.0 KiB linux/amd64 -
 sha256:config-e application/x sha256:ee 1.0 KiB linux/amd64 -
 """
-CONTAINERS = f"CONTAINER IMAGE RUNTIME\n1 {NAME}:000000000000000b x\n2 sha256:config-e x\n3 gone:1 x\n"
+CONTAINERS = f"""\
+CONTAINER IMAGE RUNTIME
+1 {NAME}:000000000000000b x
+2 sha256:config-e x
+3 gone:1 x
+4 docker.io/shop/apis:000000000000000a x
+"""
+MANIFESTS = """\
+sha256:99 {"config": {"digest": "sha256:config-same"}}
+sha256:aa {"config": {"digest": "sha256:config-a"}}
+sha256:bb {"manifests": []}
+sha256:ff {"config": {"digest": "sha256:config-same"}}
+"""
 
 
 @pytest.mark.parametrize(
@@ -98,12 +111,13 @@ CONTAINERS = f"CONTAINER IMAGE RUNTIME\n1 {NAME}:000000000000000b x\n2 sha256:co
     [
         ("abcde", {"a", "c", "d", "sha256:config-a", "sha256:config-c"}, {"b", "e"}),
         ("acf", {"a", "c", "sha256:config-a"}, set()),
+        ("0", set(), {"0"}),  # of the image that container 4 runs under another name
         ("", set(), set()),
     ],
 )
 def test_on_a_node_what_containers_use_stays_and_the_second_name_goes_with_the_last(
     asked: str, removed: set[str], used: set[str]
 ) -> None:
-    gone, staying = node.removable(IMAGES, CONTAINERS, [f"{NAME}:{each:0>16}" for each in asked])
+    gone, staying = node.removable(IMAGES, CONTAINERS, MANIFESTS, [f"{NAME}:{each:0>16}" for each in asked])
     assert {each.removeprefix(f"{NAME}:000000000000000") for each in gone} == removed
     assert {each.removeprefix(f"{NAME}:000000000000000") for each in staying} == used
