@@ -112,5 +112,11 @@ def _find(scope: Scope, tools: tuple[Tool, ...], name: str) -> Tool:
         raise UsageError(f"kind and k3d both have a cluster {name}", hint="say which with --tool")
     every = [each for _, names in known for each in names]
     near = difflib.get_close_matches(name, every, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(every)}" if every else "there are none"
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"clusters are {', '.join(every)}"
+        if every
+        else "devloop cluster create makes one"
+    )
     raise UsageError(f"there is no cluster {name}", hint=hint)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from devloop import events
 from devloop.clusters.make import MARK, World
 from devloop.clusters.tools import Tool
-from devloop.errors import DevloopError
+from devloop.errors import DevloopError, UsageError
 from devloop.place import hosting, node, tidy
 from devloop.products import Object
 from devloop.scope import Scope
@@ -31,7 +31,8 @@ def status(scope: Scope, tool: Tool, name: str, world: World) -> Iterator[events
         yield events.LocalCluster(name=name, tool=tool.word, context=context, state="unreachable", why=refusal.message)
         return
     except DevloopError as exc:
-        yield events.LocalCluster(name=name, tool=tool.word, context=context, state="unreachable", why=exc.message)
+        why = f"{exc.message}; `{tool.adopting(name)}` adds it" if isinstance(exc, UsageError) else exc.message
+        yield events.LocalCluster(name=name, tool=tool.word, context=context, state="unreachable", why=why)
         return
     boxes = {box.name: box for box in world.engine.containers(tool.labels(name))}
     for each in nodes:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from devloop.stages import Completed, Processes
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 PATIENCE_S = 300
+_CAUSE = re.compile(r"^(ERROR: (failed to create cluster: )?|FATA\[\d+\] |ERRO\[\d+\] )(?P<cause>.+)")
 TellLine = Callable[[str], None]
 
 
@@ -50,6 +52,10 @@ class Tool(Protocol):
         """What the containers of the cluster's nodes carry."""
         ...
 
+    def adopting(self, name: str) -> str:
+        """The command that adds the context to the kubeconfig, for people."""
+        ...
+
     def names(self, scope: Scope) -> tuple[str, ...]:
         """The clusters that there are, devloop's or not."""
         ...
@@ -78,13 +84,17 @@ class Kind:
     def labels(self, name: str) -> Mapping[str, str]:
         return {"io.x-k8s.kind.cluster": name}
 
+    def adopting(self, name: str) -> str:
+        return f"kind export kubeconfig --name {name}"
+
     def names(self, scope: Scope) -> tuple[str, ...]:
         # That there are none is said on the other stream.
         return tuple(self._run(scope, "get", "clusters").stdout.split())
 
     def create(self, scope: Scope, wanted: Wanted, on_line: TellLine) -> None:
         words = ("create", "cluster", "--name", wanted.name, "--wait", f"{PATIENCE_S}s", "--config", "-")
-        self._run(scope, *words, stdin=kind_config(wanted), on_line=on_line)
+        with _explaining(self.word, wanted.name):
+            self._run(scope, *words, stdin=kind_config(wanted), on_line=on_line)
 
     def delete(self, scope: Scope, name: str, on_line: TellLine) -> None:
         self._run(scope, "delete", "cluster", "--name", name, on_line=on_line)
@@ -109,6 +119,9 @@ class K3d:
     def labels(self, name: str) -> Mapping[str, str]:
         return {"app": "k3d", "k3d.cluster": name}
 
+    def adopting(self, name: str) -> str:
+        return f"k3d kubeconfig merge {name} --kubeconfig-merge-default"
+
     def names(self, scope: Scope) -> tuple[str, ...]:
         said = self._run(scope, "cluster", "list", "--output", "json").stdout
         try:
@@ -122,13 +135,30 @@ class K3d:
         # A name below localhost is this machine's everywhere; port 0: whichever is free.
         registry = ("--registry-create", f"{wanted.name}-registry.localhost:127.0.0.1:0") if wanted.has_registry else ()
         words = ("--agents", str(wanted.workers), "--wait", "--timeout", f"{PATIENCE_S}s", *registry)
-        self._run(scope, "cluster", "create", wanted.name, *words, on_line=on_line)
+        with _explaining(self.word, wanted.name):
+            self._run(scope, "cluster", "create", wanted.name, *words, on_line=on_line)
 
     def delete(self, scope: Scope, name: str, on_line: TellLine) -> None:
         self._run(scope, "cluster", "delete", name, on_line=on_line)
 
     def _run(self, scope: Scope, *words: str, on_line: TellLine | None = None) -> Completed:
         return self.processes.run(scope, ["k3d", *words], env=self.environment, on_line=on_line)
+
+
+@contextmanager
+def _explaining(word: str, name: str) -> Iterator[None]:
+    """Puts the cause, which both tools say among much else, into the first line. Raises: StepFailed."""
+    try:
+        yield
+    except StepFailed as failed:
+        causes = [found["cause"] for line in failed.evidence if (found := _CAUSE.search(line))]
+        cause = causes[-1].partition(': command "')[0] if causes else failed.message
+        hint = f"what {word} said is below"
+        if "pull" in cause:
+            hint = "the engine has to reach the registry of this image, or to have it already (docker load)"
+        raise StepFailed(
+            f"{word} did not make cluster {name}: {cause}", hint=hint, evidence=failed.evidence
+        ) from failed
 
 
 def kind_config(wanted: Wanted) -> str:

@@ -48,7 +48,7 @@ def load(context: str | None, namespace: str | None) -> Settings:
         raise UsageError(
             "there is no usable kubeconfig: no such file",
             where=_place(files),
-            hint="start a cluster (kind create cluster), or point KUBECONFIG at its file",
+            hint="start a cluster (devloop cluster create), or point KUBECONFIG at its file",
         )
     try:
         merger = kube_config.KubeConfigMerger(os.pathsep.join(files))

@@ -104,3 +104,43 @@ def test_a_name_that_every_tool_takes(name: str) -> None:
 def test_a_name_that_some_tool_refuses(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name"):
         check_name(name)
+
+
+# As kind 0.33 says it, where nothing can be pulled.
+UNPULLED = """Creating cluster "shop" ...
+ \u2022 Ensuring node image (kindest/node:v1.37.0)  ...
+ \u2717 Ensuring node image (kindest/node:v1.37.0)
+ERROR: failed to create cluster: failed to pull image "kindest/node:v1.37.0@sha256:a1": \
+command "docker pull kindest/node:v1.37.0@sha256:a1" failed with error: exit status 1
+Command Output: Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: no such host
+"""
+
+
+@pytest.mark.parametrize(
+    ("tool", "said", "cause", "hint"),
+    [
+        ("kind", UNPULLED, 'failed to pull image "kindest/node:v1.37.0@sha256:a1"', "docker load"),
+        ("kind", 'ERROR: node(s) already exist for a cluster with the name "shop"\n', "node(s) already exist", "below"),
+        (
+            "k3d",
+            "INFO[0000] Prep\nERRO[0001] one\nFATA[0002] Cluster creation FAILED, rolled back\n",
+            "rolled back",
+            "below",
+        ),
+        ("kind", "panic: what\n", "exit code 1", "below"),
+    ],
+    ids=["unpulled", "there", "k3d", "other"],
+)
+def test_the_first_line_of_a_failure_is_its_cause(
+    processes: FakeProcesses, tool: str, said: str, cause: str, hint: str
+) -> None:
+    processes.when("kind", "create", stderr=said, code=1)
+    processes.when("k3d", "cluster", "create", stderr=said, code=1)
+    (chosen,) = installed(processes, {}, tool)
+    with Scope("test") as scope, pytest.raises(StepFailed) as caught:
+        chosen.create(scope, Wanted("shop"), print)
+    assert caught.value.message.startswith(f"{tool} did not make cluster shop: ")
+    assert cause in caught.value.message
+    assert "command" not in caught.value.message
+    assert hint in str(caught.value.hint)
+    assert caught.value.evidence

@@ -456,7 +456,7 @@ class TestKubeconfig:
         with pytest.raises(UsageError, match="there is no usable kubeconfig") as caught:
             cluster_door.connect(None, None)
         assert caught.value.where == str(tmp_path / "never")
-        assert "kind create cluster" in (caught.value.hint or "")
+        assert "devloop cluster create" in (caught.value.hint or "")
 
     @pytest.mark.parametrize(
         "content",
