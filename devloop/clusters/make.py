@@ -63,8 +63,7 @@ def create(scope: Scope, cleanup: Scope, tool: Tool, wanted: Wanted, world: Worl
         undo.callback(_undo, cleanup, world, _half_made(tool, wanted.name, world))
         tool.create(scope, wanted, world.line)
         if host:
-            nodes = [box.name for box in world.engine.containers(tool.labels(wanted.name))]
-            world.registries.wire(scope, host, nodes)
+            world.registries.wire(scope, host, _boxes(tool, wanted.name, world))
         cluster = world.connect(tool.context(wanted.name))
         if host:
             _write(scope, cluster, hosting.config_map(host))
@@ -82,7 +81,7 @@ def delete(scope: Scope, tool: Tool, name: str, world: World, *, is_forced: bool
     Blocks; cancelled by the scope, then the cluster may be half gone. Raises: UsageError when devloop did not make it, or that cannot
     be told; StepFailed.
     """
-    if not is_forced and not is_ours(scope, tool, name, world.connect):
+    if not is_forced and not is_ours(scope, tool, name, world):
         raise UsageError(
             f"devloop did not make cluster {name}",
             hint=f"{tool.word} deletes it; so does devloop cluster delete {name} --force",
@@ -93,10 +92,15 @@ def delete(scope: Scope, tool: Tool, name: str, world: World, *, is_forced: bool
     return world.registries.remove(scope)
 
 
-def is_ours(scope: Scope, tool: Tool, name: str, connect: Connect) -> bool:
+def is_ours(scope: Scope, tool: Tool, name: str, world: World) -> bool:
     """Whether devloop made it, by the mark in it. Raises: UsageError when that cannot be told."""
     try:
-        return connect(tool.context(name)).get(scope, MARK) is not None
+        cluster = world.connect(tool.context(name))
+        nodes = {each["metadata"]["name"] for each in cluster.list(scope, "v1", "Node")}
+        # A context of this name may lead to a cluster elsewhere, and its mark says nothing of the one here.
+        if nodes.isdisjoint(box.name for box in world.engine.containers(tool.labels(name))):
+            raise UsageError(f"the nodes of context {cluster.context} are no containers of this engine")
+        return cluster.get(scope, MARK) is not None
     except (UsageError, Unavailable, ApiRefusal) as exc:
         raise UsageError(
             f"whether devloop made cluster {name} cannot be told: {exc}",
@@ -112,6 +116,17 @@ def mark(tool: Tool) -> Object:
         "labels": {"app.kubernetes.io/managed-by": "devloop"},
     }
     return {"apiVersion": "v1", "kind": MARK.kind, "metadata": metadata, "data": {"tool": tool.word}}
+
+
+def _boxes(tool: Tool, name: str, world: World) -> list[str]:
+    """The containers of a new cluster's nodes. Raises: StepFailed when they are none of this engine's."""
+    found = [box.name for box in world.engine.containers(tool.labels(name))]
+    if not found:
+        raise StepFailed(
+            f"{tool.word} made cluster {name} on another engine than this, where its nodes cannot reach the registry",
+            hint="create it with --no-registry; or is KIND_EXPERIMENTAL_PROVIDER set?",
+        )
+    return found
 
 
 def _write(scope: Scope, cluster: Cluster, obj: Object) -> None:

@@ -61,7 +61,7 @@ def choose(
         emit(
             events.Notice(
                 message=f"images go whole through minikube image load: the nodes of {cluster.context} are no containers of this engine",
-                hint="with minikube's docker driver only what changed is sent (minikube start --driver=docker)",
+                hint="only what changed is sent after minikube start --driver=docker --container-runtime=containerd",
             )
         )
         return minikube.MinikubePlacer(cluster.context)

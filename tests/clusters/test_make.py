@@ -23,7 +23,7 @@ HOSTING = ObjectRef("v1", "ConfigMap", "kube-public", "local-registry-hosting")
 
 class World:
     """kind, its clusters and the engine's containers, as far as commands change them. `breaks`: commands, by their words, that fail.
-    `late`: how many deletions do not find what is still being made.
+    `late`: how many deletions do not find what is still being made. `is_elsewhere`: kind makes its nodes on another engine.
     """
 
     def __init__(self) -> None:
@@ -37,6 +37,7 @@ class World:
         self.told: list[str] = []
         self.breaks: dict[str, str] = {}
         self.late = 0
+        self.is_elsewhere = False
         self.connect: Callable[[str], Cluster] = lambda _context: self.cluster
         for tool in ("kind", "docker"):
             self.processes.when(tool, does=self._answer)
@@ -44,6 +45,11 @@ class World:
     @property
     def made(self) -> make.World:
         return make.World(self.processes, self.engine, self.connect, self.told.append, print, settle_s=0)
+
+    def add_node(self, cluster: str) -> None:
+        self.clusters.add(cluster)
+        self.engine.add_container(f"{cluster}-control-plane", {"io.x-k8s.kind.cluster": cluster})
+        self.cluster.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"{cluster}-control-plane"}})
 
     def create(self, wanted: Wanted) -> str:
         with Scope("clean up") as cleanup, Scope("test") as scope:
@@ -67,7 +73,8 @@ class World:
             return Reply("\n".join(self.clusters))
         if line.startswith("kind create cluster"):
             self.clusters.add(call.argv[4])
-            self.engine.add_container(f"{call.argv[4]}-control-plane", {"io.x-k8s.kind.cluster": call.argv[4]})
+            if not self.is_elsewhere:
+                self.add_node(call.argv[4])
         elif line.startswith("kind delete cluster"):
             self.late = max(0, self.late - 1)
             if not self.late:
@@ -225,8 +232,28 @@ def test_a_cluster_that_is_there_stays_as_it_is(world: World) -> None:
     assert world.containers == {}
 
 
+def test_a_context_that_leads_elsewhere_says_nothing_of_a_cluster_here(world: World) -> None:
+    world.create(Wanted("shop"))
+    elsewhere = FakeCluster("kube-system", context="kind-shop")
+    elsewhere.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "shop"}})
+    elsewhere.put(make.mark(Kind(world.processes)))
+    world.connect = lambda _context: elsewhere
+    with pytest.raises(UsageError, match="kind-shop are no containers of this engine"):
+        world.delete("shop")
+    assert world.clusters == {"shop"}
+
+
+def test_nodes_on_another_engine_cannot_have_the_registry(world: World) -> None:
+    world.is_elsewhere = True
+    with pytest.raises(StepFailed, match="on another engine") as caught:
+        world.create(Wanted("shop"))
+    assert caught.value.hint
+    assert "--no-registry" in caught.value.hint
+    assert (world.clusters, world.containers) == (set(), {})
+
+
 def test_what_devloop_did_not_make_is_not_deleted(world: World) -> None:
-    world.clusters.add("shop")
+    world.add_node("shop")
     with pytest.raises(UsageError, match="did not make"):
         world.delete("shop")
     assert world.clusters == {"shop"}

@@ -128,7 +128,7 @@ def test_a_minikube_in_a_virtual_machine_loads_whole_images_and_that_is_said(
     (notice,) = told
     assert isinstance(notice, events.Notice)
     assert "whole through minikube image load" in notice.message
-    assert "--driver=docker" in notice.hint
+    assert "--container-runtime=containerd" in notice.hint
 
 
 def test_a_kind_cluster_of_another_engine_is_not_ours(
