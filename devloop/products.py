@@ -59,12 +59,13 @@ class Inputs:
 @dataclass(frozen=True)
 class Image:
     """An image in the engine. `artifact`: its name in the config. `ref`: `name:tag`, unique to its inputs. `image_id`: "" when it is
-    not in the engine, but where the cluster takes it from.
+    not in the engine, but where the cluster takes it from. `tags`: other refs that it has for people.
     """
 
     artifact: str
     ref: str
     image_id: str
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

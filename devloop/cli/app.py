@@ -21,6 +21,7 @@ from devloop.cli.options import (
     NoCache,
     Output,
     OutputFormat,
+    TagOption,
     ToolOption,
     Verbose,
     Watch,
@@ -148,11 +149,12 @@ def run_(
         ),
     ] = None,
     no_cache: NoCache = False,
+    tag: TagOption = "",
 ) -> int:
     """Build, deploy and wait until all is ready, once; for CI."""
     from devloop.cli.run import run as body
 
-    return body(Common(file, namespace, context, output, verbose), images, is_uncached=no_cache)
+    return body(Common(file, namespace, context, output, verbose), images, is_uncached=no_cache, tag=tag)
 
 
 @app.command()
@@ -173,6 +175,7 @@ def build(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be built.")] = False,
     no_cache: NoCache = False,
+    tag: TagOption = "",
     file_output: Annotated[
         Path | None,
         typer.Option("--file-output", help="Write the images' names with tags as JSON, for `devloop run --images`."),
@@ -182,7 +185,7 @@ def build(
     from devloop.cli.build import BuildOptions
     from devloop.cli.build import build as body
 
-    options = BuildOptions(names or (), push, dry_run, no_cache, file_output)
+    options = BuildOptions(names or (), push, dry_run, no_cache, tag, file_output)
     return body(Common(file, namespace, context, output, verbose), options)
 
 

@@ -26,13 +26,14 @@ from devloop.scope import Scope
 class BuildOptions:
     """What to build (`names`: none for all), whether to push it, or only to say what would be done, and where to write the refs.
 
-    `is_uncached`: build it anew, from nothing.
+    `is_uncached`: build it anew, from nothing. `tag`: a readable tag, in place of the one that the configuration gives.
     """
 
     names: Sequence[str] = ()
     is_pushed: bool = False
     is_dry_run: bool = False
     is_uncached: bool = False
+    tag: str = ""
     file_output: Path | None = None
 
 
@@ -63,6 +64,7 @@ def build(common: Common, options: BuildOptions) -> int:
                 else (lambda inner: inner),
                 is_reusing="place" in steps,
                 is_uncached=options.is_uncached,
+                tag_policy=model.TagPolicy(fixed=options.tag) if options.tag else loaded.project.build.tag_policy,
                 choose=lambda _scope: RegistryPlacer(loaded.project.cluster.registry or ""),
             )
             current.started("build")

@@ -53,6 +53,14 @@ NoCache = Annotated[
 ]
 
 
+TagOption = Annotated[
+    str,
+    typer.Option(
+        "--tag", help="A readable tag for the images, besides their own. Default: by `build.tagPolicy`.", metavar="TAG"
+    ),
+]
+
+
 class Watch(StrEnum):
     """How `dev` hears of changes on disk."""
 

@@ -7,15 +7,17 @@ from pathlib import Path
 from devloop.cli import given, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
+from devloop.config import model
 from devloop.errors import UsageError
 from devloop.graph import ALL_STEPS
 from devloop.scope import Scope
 
 
-def run(common: Common, images: Path | None = None, *, is_uncached: bool = False) -> int:
+def run(common: Common, images: Path | None = None, *, is_uncached: bool = False, tag: str = "") -> int:
     """Runs one pass and leaves what it deployed. Blocks; Ctrl-C ends it with 130 once what is being applied is applied.
 
     `images`: a file of images to deploy, in place of building any. `is_uncached`: build all of them anew, from nothing.
+    `tag`: a readable tag for them, in place of the one that the configuration gives them.
     """
 
     def body(report: Report) -> int:
@@ -36,6 +38,7 @@ def run(common: Common, images: Path | None = None, *, is_uncached: bool = False
                 namespace=cluster.namespace,
                 is_reusing=True,
                 is_uncached=is_uncached,
+                tag_policy=model.TagPolicy(fixed=tag) if tag else loaded.project.build.tag_policy,
                 wrap=(lambda steps: steps) if images is None else (lambda steps: given.GivenImages(steps, doors, refs)),
             )
             current.started("run")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from devloop import builtin, events, graph
+from devloop.build import tags
 from devloop.cli.options import Common
 from devloop.cli.report import Report
 from devloop.config import load as config_load
@@ -81,6 +82,7 @@ class Session:
     """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster.
 
     `is_reusing`, `is_uncached`: see loop.steps.Steps; with the latter, all artifacts are built anew and stay other ones than before.
+    `tag_policy`: the readable tag that images get besides, if any.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Session:
         choose: Callable[[Scope], Placer] | None = None,
         is_reusing: bool = False,
         is_uncached: bool = False,
+        tag_policy: model.TagPolicy | None = None,
     ) -> None:
         self.scope = scope
         self.doors = doors
@@ -116,6 +119,7 @@ class Session:
             rebuilds=self._rebuilds(current) if is_uncached else Rebuilds(cache_folder() / "rebuilds"),
             is_reusing=is_reusing and not is_uncached,
             is_uncached=is_uncached,
+            tag=lambda scope: tags.readable(scope, tag_policy, current.base, doors.processes) if tag_policy else "",
         )
         self.loop = Loop(
             scope,

@@ -1,8 +1,9 @@
 """The configuration as frozen data: the one source of the schema, the reference page and validation.
 
 Comes in: nothing. Goes out: dataclasses whose fields carry their YAML documentation (`metadata["doc"]`). A field `build_args` is
-spelt `buildArgs` in YAML. A class may say what holds between its fields: `exactly_one` and `at_most_one` name fields that exclude
-each other, `shorthand` the field that text in place of the mapping stands for. No I/O, no defaults that depend on the machine.
+spelt `buildArgs` in YAML. A class may say what holds between its fields: `exactly_one` and `at_most_one` name fields, as YAML
+spells them, that exclude each other, `shorthand` the field that text in place of the mapping stands for. No I/O, no defaults that
+depend on the machine.
 """
 
 from __future__ import annotations
@@ -159,11 +160,77 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class GitCommit:
+    """A tag from git, with `-dirty` where the project's folder has changes that are not committed."""
+
+    variant: str = _doc(
+        "What of the commit: its tag (or how many commits it is behind one), its hash, that of its tree, or the branch.",
+        default="Tags",
+        choices=("Tags", "CommitSha", "AbbrevCommitSha", "TreeSha", "AbbrevTreeSha", "Branches"),
+    )
+    prefix: str = _doc("What stands before it.", default="")
+    ignore_changes: bool = _doc("Never add `-dirty`.", default=False)
+
+
+@dataclass(frozen=True)
+class DateTime:
+    """A tag from the clock."""
+
+    format: str = _doc("As for strftime.", default="%Y-%m-%d_%H-%M-%S", examples=["%Y%m%d"])
+    timezone: str = _doc("A name of the tz database; `Local` for this machine's.", default="Local", examples=["UTC"])
+
+
+@dataclass(frozen=True)
+class EnvTemplate:
+    """A tag from environment variables."""
+
+    template: str = _doc("Text with `{{.VARIABLE}}`.", examples=["{{.USER}}-{{.RELEASE}}"])
+
+
+@dataclass(frozen=True)
+class TagComponent:
+    """A part of a custom template."""
+
+    exactly_one: ClassVar[tuple[str, ...]] = ("fixed", "gitCommit", "dateTime", "envTemplate")
+
+    name: str = _doc("Its name in the template.")
+    fixed: str | None = _doc("This very text.", default=None)
+    git_commit: GitCommit | None = _doc("From git.", default=None)
+    date_time: DateTime | None = _doc("From the clock.", default=None)
+    env_template: EnvTemplate | None = _doc("From environment variables.", default=None)
+
+
+@dataclass(frozen=True)
+class CustomTemplate:
+    """A tag from several parts."""
+
+    template: str = _doc("Text with `{{.NAME}}` for each component.", examples=["{{.BRANCH}}-{{.DATE}}"])
+    components: tuple[TagComponent, ...] = _doc("The parts.", default=())
+
+
+@dataclass(frozen=True)
+class TagPolicy:
+    """The readable tag that images get besides the one that says what they were made from, by which they are deployed."""
+
+    exactly_one: ClassVar[tuple[str, ...]] = ("fixed", "gitCommit", "dateTime", "envTemplate", "customTemplate")
+
+    fixed: str | None = _doc("This very tag.", default=None, examples=["latest"])
+    git_commit: GitCommit | None = _doc("From git.", default=None)
+    date_time: DateTime | None = _doc("From the clock.", default=None)
+    env_template: EnvTemplate | None = _doc("From environment variables.", default=None)
+    custom_template: CustomTemplate | None = _doc("From several of these.", default=None)
+
+
+@dataclass(frozen=True)
 class Build:
     """How images are built."""
 
     artifacts: tuple[Artifact, ...] = _doc("The images of the project.", default=())
     concurrency: int = _doc("How many builds run at once; 0 for no limit.", default=0, minimum=0)
+    tag_policy: TagPolicy | None = _doc(
+        "A readable tag that `build` and `run` give every image, besides the one that says what it was made from. Default: none.",
+        default=None,
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ there) is not in it.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -64,7 +65,8 @@ def _object(record: type[Any]) -> dict[str, Any]:
     if exactly := getattr(record, "exactly_one", ()):
         made["oneOf"] = [{"required": [key]} for key in exactly]
     if at_most := getattr(record, "at_most_one", ()):
-        made["not"] = {"required": list(at_most)}
+        pairs = [{"required": list(pair)} for pair in itertools.combinations(at_most, 2)]
+        made["not"] = pairs[0] if len(pairs) == 1 else {"anyOf": pairs}
     return made
 
 

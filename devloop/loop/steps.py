@@ -7,7 +7,7 @@ between steps but for what it warned of, and never decides whether a step is nee
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -100,6 +100,7 @@ class Steps:
 
     `rebuilds`: which artifacts were built anew on purpose. `is_reusing`: whether images that others made of the same inputs are looked for
     where the cluster takes images from. `is_uncached`: whether builders may take nothing from their own caches.
+    `tag`: a readable tag that images get besides, if any.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Steps:
         rebuilds: Rebuilds,
         is_reusing: bool = False,
         is_uncached: bool = False,
+        tag: Callable[[Scope], str] = lambda _scope: "",
     ) -> None:
         self.plan = plan
         self._doors = doors
@@ -128,6 +130,7 @@ class Steps:
         self._rebuilds = rebuilds
         self._is_reusing = is_reusing
         self._is_uncached = is_uncached
+        self._tag = tag
         self._tidying = threading.Lock()
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
@@ -182,13 +185,16 @@ class Steps:
         artifact = self.plan.artifacts[target.removeprefix("image/")]
         ref = image_ref(artifact.image, start.digest)
         tools = self._tools(target)
+        tags = tuple(f"{artifact.image}:{tag}" for tag in (self._tag(scope),) if tag)
         if artifact.docker and artifact.docker.pull_parent:
             self._pull(scope, start, tools)
         with self._tidying:
             if found := tools.engine.inspect(ref):
-                tools.engine.tag(found.image_id, ref)  # it is the latest again, and stays when old ones go
-                return Outcome(Image(artifact.image, ref, found.image_id), skipped="the engine has it already")
-        if self._is_reusing and not self._is_built_on(artifact.image):
+                for each in (ref, *tags):  # it is the latest again, and stays when old ones go
+                    tools.engine.tag(found.image_id, each)
+                image = Image(artifact.image, ref, found.image_id, tags)
+                return Outcome(image, skipped="the engine has it already", note=_also(tags))
+        if self._is_reusing and not tags and not self._is_built_on(artifact.image):
             image = Image(artifact.image, ref, "")
             if placed := self._placer(scope).find(image, tools):
                 return Outcome(image, skipped=placed.way)
@@ -202,8 +208,9 @@ class Steps:
             tools.engine.untag(ref)
             self._post(moved)
             raise Cancelled("its inputs changed while it was built")
-        tools.engine.tag(image_id, ref)
-        return Outcome(Image(artifact.image, ref, image_id))
+        for each in (ref, *tags):
+            tools.engine.tag(image_id, each)
+        return Outcome(Image(artifact.image, ref, image_id, tags), note=_also(tags))
 
     def _is_built_on(self, artifact: str) -> bool:
         """Whether another build needs it in the engine."""
@@ -331,6 +338,10 @@ class Steps:
 def image_ref(artifact: str, digest: str) -> str:
     """The name of an image whose inputs have this digest (DESIGN: 16 hex digits, unique to the content)."""
     return f"{artifact}:{digest[:16]}"
+
+
+def _also(tags: Sequence[str]) -> str:
+    return f"also {', '.join(tags)}" if tags else ""
 
 
 def _image(product: Product) -> Image:

@@ -7,7 +7,7 @@ docker CLI's credentials, which devloop never reads.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from devloop.errors import StepFailed
 from devloop.products import Image, Placed
@@ -37,12 +37,9 @@ class RegistryPlacer:
             lines.append(line)
             tools.line(line)
 
-        tools.engine.tag(image.image_id, ref)
-        try:
-            digest = tools.engine.push(scope, ref, take)
-        finally:
-            if ref != image.ref:
-                tools.engine.untag(ref)
+        digest = _push(scope, image, ref, tools, take)
+        for tag in image.tags:
+            _push(scope, image, pushed_ref(self._registry, tag), tools, tools.line)
         sent = sum(line.endswith(": Pushed") for line in lines)
         way = f"{sent} layer{'' if sent == 1 else 's'} → {self._name}" if sent else f"in {self._name} already"
         return self._placed(image, ref, digest, way), sent > 0
@@ -68,6 +65,15 @@ class RegistryPlacer:
     def _placed(self, image: Image, ref: str, digest: str, way: str) -> Placed:
         pulled = self._runtime_registry + ref.removeprefix(self._registry)
         return Placed(image.artifact, f"{pulled}@{digest}", image.image_id, way)
+
+
+def _push(scope: Scope, image: Image, ref: str, tools: Tools, on_line: Callable[[str], None]) -> str:
+    tools.engine.tag(image.image_id, ref)
+    try:
+        return tools.engine.push(scope, ref, on_line)
+    finally:
+        if ref not in (image.ref, *image.tags):
+            tools.engine.untag(ref)
 
 
 def pushed_ref(registry: str, ref: str) -> str:

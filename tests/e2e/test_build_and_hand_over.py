@@ -121,6 +121,28 @@ def test_what_is_pushed_is_deployed_by_its_digest_and_needs_no_engine_then(
     assert images == set(refs.values())
 
 
+def test_a_readable_tag_stands_beside_the_one_that_is_deployed(
+    devloop: Devloop, project: Project, registry: LocalRegistry
+) -> None:
+    there = devloop.at(project.folder)
+    config = project.config().replace("build:\n", "build:\n  tagPolicy: {envTemplate: {template: 'r{{.RELEASE}}'}}\n")
+    project.write("devloop.yaml", config + f"cluster:\n  registry: {registry.host}\n")
+    unset = there.run("build", as_json=False)
+    assert unset.code == 1
+    assert "the environment variable RELEASE is not set (build.tagPolicy)" in unset.stdout
+    name = project.image("web")
+    done = there.run("build", "-b", "web", env={"RELEASE": "7"})
+    assert done.of(kind="step", state="finished")[0]["note"] == f"also {name}:r7"
+    assert has(f"{name}:r7")
+    assert not done.events[-1]["images"][name].endswith(":r7")
+    assert there.run("build", "-b", "web", "--push", "--tag", "v1.2").code == 0
+    assert sorted(json.loads(registry.tags(name))["tags"]) == sorted(
+        [done.events[-1]["images"][name].rpartition(":")[2], "v1.2"]
+    )
+    for tag in ("r7", "v1.2"):
+        subprocess.run(["docker", "rmi", f"{name}:{tag}"], check=True, capture_output=True)
+
+
 def test_what_is_in_the_registry_is_built_nowhere_else_but_for_what_others_stand_on(
     devloop: Devloop, project: Project, kubectl: Kubectl, registry: LocalRegistry
 ) -> None:
