@@ -19,6 +19,7 @@ from devloop.place.node import NodeFull, NodeState
 from devloop.place.oci import Content, archive, chain_ids, full_name
 from devloop.place.saved import from_save, stop
 from devloop.place.source import LayerSource
+from devloop.place.tee import Tee
 from devloop.products import Image, Placed
 from devloop.scope import Scope
 from devloop.stages import Container, EngineImage, Tools
@@ -113,10 +114,10 @@ class NodesPlacer:
                 self._states[key] = replace(state, snapshots=state.snapshots.union(chain))
 
     def _send(self, scope: Scope, delivery: _Delivery, lacking: Sequence[_Lack]) -> list[_Sent]:
-        if len(lacking) == 1 and lacking[0].is_all:
+        if all(lack.is_all for lack in lacking):
             # Nothing to leave out: passing the engine's archive on as it comes is faster than looking through it first.
             try:
-                return [delivery.whole(scope, lacking[0])]
+                return delivery.whole(scope, lacking)
             except NodeFull:
                 raise
             except StepFailed as failed:
@@ -128,7 +129,7 @@ class NodesPlacer:
                 content = self._source(scope, delivery.tools.engine, delivery.found, wanted, spool)
             except StepFailed as failed:
                 refusal = delivery.refused(failed)
-                return [delivery.whole(scope, lack, refusal) for lack in lacking]
+                return delivery.whole(scope, lacking, refusal)
             return _on_all(scope, lacking, lambda inner, lack: delivery.delta(inner, lack, content))
 
 
@@ -175,7 +176,7 @@ class _Delivery:
         try:
             was_sent = self._load(scope, lack, chunks)
         except StepFailed as failed:
-            return self.whole(scope, lack, self.refused(failed))
+            return self.whole(scope, [lack], self.refused(failed))[0]
         return _Sent(size_bytes if was_sent else 0)
 
     def refused(self, failed: StepFailed) -> str:
@@ -186,13 +187,20 @@ class _Delivery:
         self.tools.line(f"{failed.message} ({refusal}); loading the whole image")
         return refusal
 
-    def whole(self, scope: Scope, lack: _Lack, refusal: str = "") -> _Sent:
-        """Sends what `docker save` says, as it says it."""
+    def whole(self, scope: Scope, lacking: Sequence[_Lack], refusal: str = "") -> list[_Sent]:
+        """Sends what `docker save` says, as it says it, to all of them at once."""
         self.tools.engine.tag(self.image.image_id, self.image.ref)
-        sizes: list[int] = []
-        chunks = self.tools.engine.save(scope, [self.image.ref])
-        was_sent = self._load(scope, lack, _counted(chunks, sizes))
-        return _Sent(sum(sizes) if was_sent else 0, refusal)
+        tee = Tee(self.tools.engine.save(scope, [self.image.ref]), len(lacking))
+
+        def send(inner: Scope, number: int) -> _Sent:
+            sizes: list[int] = []
+            try:
+                was_sent = self._load(inner, lacking[number], _counted(tee.reader(inner, number), sizes))
+            finally:
+                tee.leave(number)
+            return _Sent(sum(sizes) if was_sent else 0, refusal)
+
+        return _on_all(scope, range(len(lacking)), send)
 
     def _load(self, scope: Scope, lack: _Lack, chunks: Iterator[bytes]) -> bool:
         name = full_name(self.image.ref)
