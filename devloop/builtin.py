@@ -23,6 +23,12 @@ def _custom() -> Builder:
     return CustomBuilder()
 
 
+def _ko() -> Builder:
+    from devloop.build.ko import KoBuilder
+
+    return KoBuilder()
+
+
 def _manifests() -> Renderer:
     from devloop.render.manifests import ManifestsRenderer
 
@@ -41,13 +47,13 @@ def _helm() -> Renderer:
     return HelmRenderer()
 
 
-BUILDERS: Mapping[str, Callable[[], Builder]] = {"docker": _docker, "custom": _custom}
+BUILDERS: Mapping[str, Callable[[], Builder]] = {"docker": _docker, "custom": _custom, "ko": _ko}
 RENDERERS: Mapping[str, Callable[[], Renderer]] = {"manifests": _manifests, "kustomize": _kustomize, "helm": _helm}
 
 
 def builder_kind(artifact: model.Artifact) -> str:
     """The word of BUILDERS that an artifact asks for; `docker` unless it says otherwise."""
-    return next((kind for kind in BUILDERS if getattr(artifact, kind)), "docker")
+    return artifact.builder
 
 
 def renderer_kind(unit: model.Unit) -> str:

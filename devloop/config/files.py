@@ -43,7 +43,7 @@ def dockerfiles_exist(project: model.Project, base: Path, positions: Positions) 
     for artifact, path in numbered(project.build.artifacts, ARTIFACTS):
         docker = artifact.docker or model.Docker()
         context = base / artifact.context
-        if artifact.custom is not None or not os.path.isdir(context) or os.path.isfile(context / docker.dockerfile):
+        if artifact.builder != "docker" or not os.path.isdir(context) or os.path.isfile(context / docker.dockerfile):
             continue
         here = positions.first((*path, "docker", "dockerfile"), (*path, "context"), (*path, "image"))
         message = f"no {docker.dockerfile} in the context `{artifact.context}`"

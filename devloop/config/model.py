@@ -128,12 +128,37 @@ class Custom:
 
 
 @dataclass(frozen=True)
+class Ko:
+    """Builds a Go program with ko, without a Dockerfile. A `.ko.yaml` beside it counts as it does for ko."""
+
+    main: str = _doc(
+        "The package of the program, relative to `dir`, or its import path.", default=".", examples=["./cmd/api"]
+    )
+    dir: str = _doc("The folder that ko runs in, with go.mod, relative to the context.", default=".")
+    from_image: str | None = _doc(
+        "The image to build on: another artifact of this file that `requires` names, an image of the engine, or else of a registry. "
+        "Default: what `.ko.yaml` says, else ko's own.",
+        default=None,
+    )
+    flags: tuple[str, ...] = _doc(
+        "Flags for `go build`, each as `-name` or `-name=value`.", default=(), examples=[["-tags=dev", "-v"]]
+    )
+    ldflags: tuple[str, ...] = _doc(
+        "Flags for the linker; needs ko 0.19 or newer.", default=(), examples=[["-X main.version=dev"]]
+    )
+    env: tuple[str, ...] = _doc(
+        "Environment variables of the build, as `NAME=value`.", default=(), examples=[["CGO_ENABLED=1"]]
+    )
+    labels: Mapping[str, str] = _mapping("Labels of the image.", examples=[{"org.opencontainers.image.title": "shop"}])
+
+
+@dataclass(frozen=True)
 class Require:
     """Another artifact that this one is built on."""
 
     image: str = _doc("The `image` of another artifact of this file.")
     alias: str | None = _doc(
-        "The build argument (docker) or environment variable (custom) that gets its ref. Default: the image's last path "
+        "The build argument (docker) or environment variable (all others) that gets its ref. Default: the image's last path "
         "part in capitals, other characters than letters and digits as `_` (`shop/base-image` → `BASE_IMAGE`).",
         default=None,
     )
@@ -146,17 +171,23 @@ class Require:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An image and how it is built: with `docker` (the default) or `custom`."""
+    """An image and how it is built: with `docker` (the default), or another one of the builders below."""
 
-    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom")
+    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom", "ko")
 
     image: str = _doc("The image's name, without a tag; manifests name it the same way.", examples=["shop/api"])
     context: str = _doc("The folder that the build sees, relative to this file.", default=".")
     docker: Docker | None = _doc("Build with a Dockerfile. The default, with its defaults.", default=None)
     custom: Custom | None = _doc("Build with a command.", default=None)
+    ko: Ko | None = _doc("Build a Go program with ko.", default=None)
     requires: tuple[Require, ...] = _doc(
         "Artifacts that have to be built first; their refs are passed to the build.", default=()
     )
+
+    @property
+    def builder(self) -> str:
+        """The word of its builder."""
+        return next((each for each in self.at_most_one if getattr(self, each) is not None), "docker")
 
 
 @dataclass(frozen=True)

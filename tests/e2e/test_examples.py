@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,14 +19,20 @@ EXAMPLES = {
     "kustomize": {18081: ""},
     "helm": {18082: ""},
     "custom-builder": {18083: ""},
+    "ko": {18086: "Hello from ko!"},
     "multi": {18084: "", 18085: ""},
 }
+
+NEEDS = {"ko": ("go", "ko")}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_run_deploys_it_and_a_second_run_writes_nothing(
     example: str, devloop: Devloop, kubectl: Kubectl, workdir: Callable[[str], Path]
 ) -> None:
+    for program in NEEDS.get(example, ()):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
     there = devloop.at(workdir(example))
     first = there.run("run")
     assert first.code == 0, first.stdout + first.stderr

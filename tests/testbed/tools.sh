@@ -10,6 +10,7 @@ each_tool() {
   "$2" "$KIND" 25 "go install ${KIND%@*}" go_install "$KIND"
   "$2" "$KUSTOMIZE" 15 "go install ${KUSTOMIZE%@*}" go_install "$KUSTOMIZE"
   "$2" "$HELM" 70 "go install ${HELM%@*}" go_install "$HELM"
+  "$2" "$KO" 25 "go install ${KO%@*}" go_install "$KO"
   "$2" "$BUILDX" 80 "go install buildx" install_buildx
   "$2" "$COREDNS" 110 "go install coredns" go_install "$COREDNS"
   "$2" "$CONTAINERD" 60 "go install containerd" install_containerd
