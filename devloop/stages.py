@@ -256,11 +256,14 @@ class PortStream(Protocol):
 
 @dataclass(frozen=True)
 class Tools:
-    """Capabilities of a stage, never configuration. `line`: a line of output of the step's command, for the log."""
+    """Capabilities of a stage, never configuration. `line`: a line of output of the step's command, for the log. `note`: a few words
+    about what it did, for the step's own line.
+    """
 
     processes: Processes
     engine: Engine
     line: Callable[[str], None] = lambda _line: None
+    note: Callable[[str], None] = lambda _note: None
 
 
 @dataclass(frozen=True)

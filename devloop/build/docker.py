@@ -19,6 +19,7 @@ from devloop.build import dockerfile as dockerfiles
 from devloop.build import dockerignore, options
 from devloop.build.context import list_context
 from devloop.build.failure import explain
+from devloop.build.progress import Progress
 from devloop.build.reasons import reason
 from devloop.build.sources import PLATFORM_ARGUMENTS, Reads, reads
 from devloop.config import model
@@ -130,9 +131,11 @@ class DockerBuilder:
         with tempfile.TemporaryDirectory(prefix="devloop-build-") as folder:
             id_file = Path(folder, "id")
             lines: deque[str] = deque(maxlen=_KEPT_LINES)
+            progress = Progress()
 
             def take(line: str) -> None:
                 lines.append(line)
+                progress.take(line)
                 tools.line(line)
 
             engine = tools.engine.environment()
@@ -152,6 +155,8 @@ class DockerBuilder:
             )
             if done.code != 0:
                 raise explain(tuple(lines), recipe.dockerfile, recipe.context, recipe.rules)
+            if said := progress.summary():
+                tools.note(said)
             return _image_id(id_file, tools)
 
     def _builder(self, named: str | None, client: _Client, engine: Mapping[str, str]) -> tuple[str, ...]:

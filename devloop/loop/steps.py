@@ -201,6 +201,8 @@ class Steps:
         requires = {
             each.variable: _image(product(Node(image_target(each.image), "build"))).ref for each in artifact.requires
         }
+        notes: list[str] = []
+        tools = replace(tools, note=notes.append)
         job = BuildJob(artifact, self.plan.base / artifact.context, ref, requires, self._is_uncached)
         image_id = self.plan.builders[artifact.image].build(scope, job, tools)
         # The name says what the image was made from, for ever; so it is given only if nothing changed while it was made.
@@ -210,7 +212,7 @@ class Steps:
             raise Cancelled("its inputs changed while it was built")
         for each in (ref, *tags):
             tools.engine.tag(image_id, each)
-        return Outcome(Image(artifact.image, ref, image_id, tags), note=_also(tags))
+        return Outcome(Image(artifact.image, ref, image_id, tags), note="; ".join(filter(None, (*notes, _also(tags)))))
 
     def _is_built_on(self, artifact: str) -> bool:
         """Whether another build needs it in the engine."""
