@@ -29,6 +29,12 @@ def _ko() -> Builder:
     return KoBuilder()
 
 
+def _jib() -> Builder:
+    from devloop.build.jib import JibBuilder
+
+    return JibBuilder()
+
+
 def _manifests() -> Renderer:
     from devloop.render.manifests import ManifestsRenderer
 
@@ -47,7 +53,7 @@ def _helm() -> Renderer:
     return HelmRenderer()
 
 
-BUILDERS: Mapping[str, Callable[[], Builder]] = {"docker": _docker, "custom": _custom, "ko": _ko}
+BUILDERS: Mapping[str, Callable[[], Builder]] = {"docker": _docker, "custom": _custom, "ko": _ko, "jib": _jib}
 RENDERERS: Mapping[str, Callable[[], Renderer]] = {"manifests": _manifests, "kustomize": _kustomize, "helm": _helm}
 
 

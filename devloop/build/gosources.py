@@ -100,7 +100,7 @@ def _go(
     # go believes PWD where it is the same folder, and then answers with paths as we know them, links and all.
     done = tools.processes.run(scope, ["go", *words], cwd=folder, env={**env, "PWD": str(folder)}, check=False)
     if done.code != 0:
-        raise local.explain(f"go {words[0]}", done, done.tail, folder, artifact)
+        raise local.explain(f"go {words[0]}", done, done.tail, folder=folder, artifact=artifact)
     return done
 
 

@@ -116,7 +116,7 @@ class KoBuilder:
                 check=False,
             )
             if done.code != 0:
-                raise local.explain("ko", done, lines, folder, job.artifact)
+                raise local.explain("ko", done, lines, folder=folder, artifact=job.artifact)
             return local.load(scope, archive, job, tools)
 
     def _variables(self, spec: model.Ko, *, is_uncached: bool = False) -> dict[str, str]:

@@ -83,8 +83,13 @@ def built(ref: str, job: BuildJob, tools: Tools, evidence: tuple[str, ...] = ())
     return found.image_id
 
 
-def explain(tool: str, done: Completed, lines: Sequence[str], folder: Path, artifact: model.Artifact) -> StepFailed:
-    """The error that the output of a tool amounts to: its first line with a place that exists below `folder`, else what it calls one."""
+def explain(
+    tool: str, done: Completed, lines: Sequence[str], *, folder: Path, artifact: model.Artifact, said: str = ""
+) -> StepFailed:
+    """The error that the output of a tool amounts to: its first line with the place of a file, else `said`, else what it calls an error.
+
+    `folder`: what paths are relative to.
+    """
     shown = [_COLOURS.sub("", line).rstrip() for line in lines]
     for line in shown:
         for found in _PLACE.finditer(line):
@@ -94,7 +99,7 @@ def explain(tool: str, done: Completed, lines: Sequence[str], folder: Path, arti
                 return StepFailed(
                     f"{tool}: {found['cause']}", where=place, hint=f"it ran as: {done.command}", evidence=_last(shown)
                 )
-    said = next((found["cause"] for found in map(_CAUSE.match, shown) if found), "")
+    said = said or next((found["cause"] for found in map(_CAUSE.match, shown) if found), "")
     ending = f"exit code {done.code}" if done.code > 0 else f"killed by signal {-done.code}"
     return StepFailed(
         f"{tool}: {said or ending}",

@@ -153,6 +153,28 @@ class Ko:
 
 
 @dataclass(frozen=True)
+class Jib:
+    """Builds a Java program with the Jib plugin of its Maven or Gradle build; `./mvnw` or `./gradlew` where there is one."""
+
+    type: str | None = _doc(
+        "The build tool. Default: the one whose files are in the context.", default=None, choices=("maven", "gradle")
+    )
+    project: str | None = _doc(
+        "The module to build, of a build with several.", default=None, examples=["services/api", "com.example:api"]
+    )
+    args: tuple[str, ...] = _doc(
+        "More words for the build tool, both when it builds and when it is asked for the inputs.",
+        default=(),
+        examples=[["-Pdev"]],
+    )
+    from_image: str | None = _doc(
+        "The image to build on: another artifact of this file that `requires` names, an image of the engine, or else of a registry; "
+        "`docker://`, `registry://` and `tar://` as Jib knows them. Default: what the build file says, else Jib's own.",
+        default=None,
+    )
+
+
+@dataclass(frozen=True)
 class Require:
     """Another artifact that this one is built on."""
 
@@ -173,13 +195,14 @@ class Require:
 class Artifact:
     """An image and how it is built: with `docker` (the default), or another one of the builders below."""
 
-    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom", "ko")
+    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom", "ko", "jib")
 
     image: str = _doc("The image's name, without a tag; manifests name it the same way.", examples=["shop/api"])
     context: str = _doc("The folder that the build sees, relative to this file.", default=".")
     docker: Docker | None = _doc("Build with a Dockerfile. The default, with its defaults.", default=None)
     custom: Custom | None = _doc("Build with a command.", default=None)
     ko: Ko | None = _doc("Build a Go program with ko.", default=None)
+    jib: Jib | None = _doc("Build a Java program with Jib.", default=None)
     requires: tuple[Require, ...] = _doc(
         "Artifacts that have to be built first; their refs are passed to the build.", default=()
     )

@@ -34,11 +34,13 @@ _PIPE_BYTES = 1 << 20  # the most that an unprivileged pipe holds on Linux
 _INSTALL_HINTS = {
     "docker": "install Docker: https://docs.docker.com/engine/install/",
     "go": "install Go: https://go.dev/doc/install",
+    "gradle": "install Gradle: https://gradle.org/install/, or add its wrapper, ./gradlew",
     "helm": "install Helm: https://helm.sh/docs/intro/install/",
     "kind": "install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
     "ko": "install ko: https://ko.build/install/, or: go install github.com/google/ko@latest",
     "kubectl": "install kubectl: https://kubernetes.io/docs/tasks/tools/",
     "kustomize": "install kustomize: https://kubectl.docs.kubernetes.io/installation/kustomize/",
+    "mvn": "install Maven: https://maven.apache.org/install.html, or add its wrapper, ./mvnw",
     "minikube": "install minikube: https://minikube.sigs.k8s.io/docs/start/",
 }
 

@@ -13,6 +13,7 @@ missing_packages() {
   has pgrep || missing+=(procps)
   has curl || missing+=(curl)
   [ -f /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  [ "${which:-core}" != all ] || has mvn || missing+=(maven default-jdk-headless)
   echo "${missing[*]}"
 }
 has() { command -v "$1" > /dev/null; }
