@@ -8,26 +8,18 @@ depend on the machine.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from devloop.config.builders import Custom, CustomDependencies, Docker, Jib, Ko, Secret
+from devloop.config.documented import doc as _doc
+from devloop.config.documented import mapping as _mapping
+
+# Those of `builders` are read as this module's: one module has the whole configuration.
+__all__ = ["Custom", "CustomDependencies", "Docker", "Jib", "Ko", "Secret"]
 
 API_VERSION = "devloop/v1"
-
-
-def _doc(text: str, **options: Any) -> Any:
-    """A dataclass field with its documentation, limits (of a list: of its length), examples, and the names under which other tools
-    know it (`also`); other options are those of `dataclasses.field`.
-    """
-    metadata = {"doc": text} | {
-        key: options.pop(key) for key in ("choices", "examples", "minimum", "maximum", "also") if key in options
-    }
-    return dataclasses.field(metadata=metadata, **options)
-
-
-def _mapping(text: str, **options: Any) -> Any:
-    return _doc(text, default_factory=dict, **options)
 
 
 @dataclass(frozen=True)
@@ -37,140 +29,6 @@ class Metadata:
     name: str = _doc(
         "Name of the project; marks what it owns in the cluster. Default: the name of the folder of the file.",
         default="",
-    )
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A secret that a build may use with `RUN --mount=type=secret`. It is in no layer, and another value builds nothing anew."""
-
-    exactly_one: ClassVar[tuple[str, ...]] = ("file", "env")
-
-    id: str = _doc("The name by which the Dockerfile asks for it.", examples=["npmrc"])
-    file: str | None = _doc("The file that holds it, relative to the context.", default=None, also=("src",))
-    env: str | None = _doc("The environment variable that holds it.", default=None)
-
-
-@dataclass(frozen=True)
-class Docker:
-    """Builds with a Dockerfile, through BuildKit."""
-
-    dockerfile: str = _doc("The Dockerfile, relative to the context.", default="Dockerfile")
-    target: str | None = _doc("The stage to build. Default: the last one.", default=None)
-    build_args: Mapping[str, str] = _mapping(
-        "Values for the Dockerfile's ARG instructions.", examples=[{"VERSION": "1.2"}]
-    )
-    labels: Mapping[str, str] = _mapping("Labels of the image.", examples=[{"org.opencontainers.image.title": "shop"}])
-    secrets: tuple[Secret, ...] = _doc("Secrets that RUN instructions may mount.", default=(), also=("secret",))
-    ssh: tuple[str, ...] = _doc(
-        "SSH agents or keys that RUN instructions may mount: `default`, or `ID=PATH`.",
-        default=(),
-        examples=[["default"]],
-    )
-    network: str | None = _doc(
-        "The network of RUN instructions. Default: the builder's.", default=None, choices=("default", "none", "host")
-    )
-    add_hosts: tuple[str, ...] = _doc(
-        "Names that RUN instructions know besides, as `NAME:ADDRESS`.",
-        default=(),
-        examples=[["db:10.0.0.1"]],
-        also=("addHost",),
-    )
-    cache_from: tuple[str, ...] = _doc(
-        "Where else BuildKit may find layers, as for `docker buildx build --cache-from`.",
-        default=(),
-        examples=[["type=registry,ref=registry.example.com/cache"]],
-    )
-    cache_to: tuple[str, ...] = _doc("Where BuildKit leaves layers for others; needs docker buildx.", default=())
-    no_cache: bool = _doc("Run every instruction again at each build.", default=False)
-    builder: str | None = _doc(
-        "The `docker buildx` instance to build with. Default: BUILDX_BUILDER, else the engine's own BuildKit.",
-        default=None,
-    )
-    flags: tuple[str, ...] = _doc(
-        "More words for the build command, as they are.",
-        default=(),
-        examples=[["--ulimit=nofile=1024"]],
-        also=("cliFlags",),
-    )
-    pull_parent: bool = _doc(
-        "Pull the images that the Dockerfile names, FROM for one, before the first build of a session, even if the engine has them.",
-        default=False,
-    )
-
-
-@dataclass(frozen=True)
-class CustomDependencies:
-    """What a custom build reads."""
-
-    paths: tuple[str, ...] = _doc(
-        "Files, folders or globs (`**` matches any depth), relative to the context.", default=(".",)
-    )
-    ignore: tuple[str, ...] = _doc("Globs to leave out, relative to the context.", default=())
-    command: str | None = _doc(
-        "A shell command, run in the context, that prints the paths one a line; replaces `paths`.", default=None
-    )
-
-
-@dataclass(frozen=True)
-class Custom:
-    """Builds with any command."""
-
-    command: str = _doc(
-        "A shell command, run in the context. It gets IMAGE, IMAGE_REPO, IMAGE_TAG, BUILD_CONTEXT, PLATFORMS, PUSH_IMAGE, NO_CACHE and, "
-        "for each required image, its ref, and must leave $IMAGE in the engine.",
-        examples=["./build.sh", "docker build -t $IMAGE ."],
-        also=("buildCommand",),
-    )
-    dependencies: CustomDependencies = _doc(
-        "What the build reads; an edit of it builds again.", default=CustomDependencies()
-    )
-
-
-@dataclass(frozen=True)
-class Ko:
-    """Builds a Go program with ko, without a Dockerfile. A `.ko.yaml` beside it counts as it does for ko."""
-
-    main: str = _doc(
-        "The package of the program, relative to `dir`, or its import path.", default=".", examples=["./cmd/api"]
-    )
-    dir: str = _doc("The folder that ko runs in, with go.mod, relative to the context.", default=".")
-    from_image: str | None = _doc(
-        "The image to build on: another artifact of this file that `requires` names, an image of the engine, or else of a registry. "
-        "Default: what `.ko.yaml` says, else ko's own.",
-        default=None,
-    )
-    flags: tuple[str, ...] = _doc(
-        "Flags for `go build`, each as `-name` or `-name=value`.", default=(), examples=[["-tags=dev", "-v"]]
-    )
-    ldflags: tuple[str, ...] = _doc(
-        "Flags for the linker; needs ko 0.19 or newer.", default=(), examples=[["-X main.version=dev"]]
-    )
-    env: tuple[str, ...] = _doc(
-        "Environment variables of the build, as `NAME=value`.", default=(), examples=[["CGO_ENABLED=1"]]
-    )
-    labels: Mapping[str, str] = _mapping("Labels of the image.", examples=[{"org.opencontainers.image.title": "shop"}])
-
-
-@dataclass(frozen=True)
-class Jib:
-    """Builds a Java program with the Jib plugin of its Maven or Gradle build; `./mvnw` or `./gradlew` where there is one."""
-
-    type: str | None = _doc(
-        "The build tool. Default: the one whose files are in the context.", default=None, choices=("maven", "gradle")
-    )
-    project: str | None = _doc(
-        "The module to build, of a build with several.", default=None, examples=["services/api", "com.example:api"]
-    )
-    args: tuple[str, ...] = _doc(
-        "More words for the build tool, both when it builds and when it is asked for the inputs.",
-        default=(),
-        examples=[["-Pdev"]],
-    )
-    from_image: str | None = _doc(
-        "The image to build on: another artifact of this file that `requires` names, an image of the engine, or else of a registry; "
-        "`docker://`, `registry://` and `tar://` as Jib knows them. Default: what the build file says, else Jib's own.",
-        default=None,
     )
 
 

@@ -1,0 +1,23 @@
+"""Fields of the configuration that carry their own documentation.
+
+Comes in: a sentence, limits, examples. Goes out: dataclass fields with these in `metadata`, from which schema and reference are made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+def doc(text: str, **options: Any) -> Any:
+    """A dataclass field with its documentation, limits (of a list: of its length), examples, and the names under which other tools
+    know it (`also`); other options are those of `dataclasses.field`.
+    """
+    metadata = {"doc": text} | {
+        key: options.pop(key) for key in ("choices", "examples", "minimum", "maximum", "also") if key in options
+    }
+    return dataclasses.field(metadata=metadata, **options)
+
+
+def mapping(text: str, **options: Any) -> Any:
+    return doc(text, default_factory=dict, **options)
