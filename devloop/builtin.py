@@ -35,6 +35,12 @@ def _jib() -> Builder:
     return JibBuilder()
 
 
+def _bazel() -> Builder:
+    from devloop.build.bazel import BazelBuilder
+
+    return BazelBuilder()
+
+
 def _manifests() -> Renderer:
     from devloop.render.manifests import ManifestsRenderer
 
@@ -53,7 +59,13 @@ def _helm() -> Renderer:
     return HelmRenderer()
 
 
-BUILDERS: Mapping[str, Callable[[], Builder]] = {"docker": _docker, "custom": _custom, "ko": _ko, "jib": _jib}
+BUILDERS: Mapping[str, Callable[[], Builder]] = {
+    "docker": _docker,
+    "custom": _custom,
+    "ko": _ko,
+    "jib": _jib,
+    "bazel": _bazel,
+}
 RENDERERS: Mapping[str, Callable[[], Renderer]] = {"manifests": _manifests, "kustomize": _kustomize, "helm": _helm}
 
 

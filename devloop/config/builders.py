@@ -145,3 +145,15 @@ class Jib:
         "`docker://`, `registry://` and `tar://` as Jib knows them. Default: what the build file says, else Jib's own.",
         default=None,
     )
+
+
+@dataclass(frozen=True)
+class Bazel:
+    """Builds an archive of an image with Bazel, and loads it."""
+
+    target: str = _doc(
+        "The target that makes the archive: an `oci_load` of rules_oci, or any whose file is a `.tar` as `docker save` writes it.",
+        examples=["//api:load", "//api:image.tar"],
+        also=("buildTarget",),
+    )
+    args: tuple[str, ...] = _doc("More words for `bazel build`.", default=(), examples=[["--config=dev"]])

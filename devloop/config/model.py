@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from devloop.config.builders import Custom, CustomDependencies, Docker, Jib, Ko, Secret
+from devloop.config.builders import Bazel, Custom, CustomDependencies, Docker, Jib, Ko, Secret
 from devloop.config.documented import doc as _doc
 from devloop.config.documented import mapping as _mapping
 
 # Those of `builders` are read as this module's: one module has the whole configuration.
-__all__ = ["Custom", "CustomDependencies", "Docker", "Jib", "Ko", "Secret"]
+__all__ = ["Bazel", "Custom", "CustomDependencies", "Docker", "Jib", "Ko", "Secret"]
 
 API_VERSION = "devloop/v1"
 
@@ -53,7 +53,7 @@ class Require:
 class Artifact:
     """An image and how it is built: with `docker` (the default), or another one of the builders below."""
 
-    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom", "ko", "jib")
+    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom", "ko", "jib", "bazel")
 
     image: str = _doc("The image's name, without a tag; manifests name it the same way.", examples=["shop/api"])
     context: str = _doc("The folder that the build sees, relative to this file.", default=".")
@@ -61,6 +61,7 @@ class Artifact:
     custom: Custom | None = _doc("Build with a command.", default=None)
     ko: Ko | None = _doc("Build a Go program with ko.", default=None)
     jib: Jib | None = _doc("Build a Java program with Jib.", default=None)
+    bazel: Bazel | None = _doc("Build with Bazel.", default=None)
     requires: tuple[Require, ...] = _doc(
         "Artifacts that have to be built first; their refs are passed to the build.", default=()
     )

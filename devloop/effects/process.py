@@ -32,6 +32,7 @@ _CHUNK_BYTES = 1 << 16
 _PIPE_BYTES = 1 << 20  # the most that an unprivileged pipe holds on Linux
 
 _INSTALL_HINTS = {
+    "bazel": "install Bazel, best as Bazelisk: https://bazel.build/install",
     "docker": "install Docker: https://docs.docker.com/engine/install/",
     "go": "install Go: https://go.dev/doc/install",
     "gradle": "install Gradle: https://gradle.org/install/, or add its wrapper, ./gradlew",

@@ -14,6 +14,7 @@ missing_packages() {
   has curl || missing+=(curl)
   [ -f /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   [ "${which:-core}" != all ] || has mvn || missing+=(maven default-jdk-headless)
+  [ "${which:-core}" != all ] || has bazel || missing+=(bazel-bootstrap)
   echo "${missing[*]}"
 }
 has() { command -v "$1" > /dev/null; }
