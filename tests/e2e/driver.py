@@ -302,13 +302,14 @@ class Session:
         return {"stdout": iter(self._process.stdout), "stderr": iter(self._process.stderr)}
 
     def _read(self, stream: str, lines: Iterator[bytes]) -> None:
+        begun = ""
         for raw in lines:
-            line = raw.decode(errors="replace")
-            event = _event(line) if stream == "stdout" else None
+            text = raw.decode(errors="replace")
+            *whole, begun = (begun + text).split("\n")  # a terminal gives what there is: several lines, or parts of one
+            events = filter(None, map(_event, whole)) if stream == "stdout" else ()
             with self._news:
-                self._lines.append((stream, line))
-                if event is not None:
-                    self._events.append(event)
+                self._lines.append((stream, text))
+                self._events += events
                 self._news.notify_all()
         with self._news:
             self._news.notify_all()

@@ -138,6 +138,20 @@ def test_on_a_terminal_it_is_typed_and_the_terminal_is_watched(make: Make) -> No
         assert session.is_terminal_restored is is_restored
 
 
+def test_on_a_terminal_events_come_in_any_pieces(make: Make) -> None:
+    script = """
+    import sys, time
+    for piece in ('{"kind": "a"}\\n{"kind": "b"}\\n{"ki', 'nd": "c"}\\n'):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+        time.sleep(0.3)
+    """
+    session = make(script).start("dev", with_terminal=True)
+    for kind in "abc":
+        session.wait_event(kind=kind)
+    session.wait(10)
+
+
 def test_children_are_found_even_when_their_parents_are_gone(make: Make) -> None:
     session = make("""
         child = sleep_for_ever()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ def test_never_stays_as_it_is(devloop: Devloop, project: Project, kubectl: Kubec
 def test_an_image_in_a_registry_may_always_be_pulled(
     devloop: Devloop, project: Project, kubectl: Kubectl, registry: LocalRegistry
 ) -> None:
+    project.edit(f"{uuid.uuid4()}")  # no other test may load what this one has a kubelet pull (KEP-2535)
     asks(project, "Always")
     project.write("devloop.yaml", project.config(f"cluster:\n  registry: {registry.host}\n"))
     there = devloop.at(project.folder)
