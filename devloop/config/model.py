@@ -12,12 +12,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devloop.config.around import (
+    CustomTemplate,
+    DateTime,
+    EnvTemplate,
+    GitCommit,
+    Hook,
+    Hooks,
+    TagComponent,
+    TagPolicy,
+)
 from devloop.config.builders import Bazel, Custom, CustomDependencies, Docker, Jib, Ko, Secret
 from devloop.config.documented import doc as _doc
 from devloop.config.documented import mapping as _mapping
 
-# Those of `builders` are read as this module's: one module has the whole configuration.
-__all__ = ["Bazel", "Custom", "CustomDependencies", "Docker", "Jib", "Ko", "Secret"]
+# Those of `around` and `builders` are read as this module's: one module has the whole configuration.
+__all__ = [
+    "Bazel",
+    "Custom",
+    "CustomDependencies",
+    "CustomTemplate",
+    "DateTime",
+    "Docker",
+    "EnvTemplate",
+    "GitCommit",
+    "Hook",
+    "Hooks",
+    "Jib",
+    "Ko",
+    "Secret",
+    "TagComponent",
+    "TagPolicy",
+]
 
 API_VERSION = "devloop/v1"
 
@@ -65,73 +91,12 @@ class Artifact:
     requires: tuple[Require, ...] = _doc(
         "Artifacts that have to be built first; their refs are passed to the build.", default=()
     )
+    hooks: Hooks | None = _doc("Commands before and after the build.", default=None)
 
     @property
     def builder(self) -> str:
         """The word of its builder."""
         return next((each for each in self.at_most_one if getattr(self, each) is not None), "docker")
-
-
-@dataclass(frozen=True)
-class GitCommit:
-    """A tag from git, with `-dirty` where the project's folder has changes that are not committed."""
-
-    variant: str = _doc(
-        "What of the commit: its tag (or how many commits it is behind one), its hash, that of its tree, or the branch.",
-        default="Tags",
-        choices=("Tags", "CommitSha", "AbbrevCommitSha", "TreeSha", "AbbrevTreeSha", "Branches"),
-    )
-    prefix: str = _doc("What stands before it.", default="")
-    ignore_changes: bool = _doc("Never add `-dirty`.", default=False)
-
-
-@dataclass(frozen=True)
-class DateTime:
-    """A tag from the clock."""
-
-    format: str = _doc("As for strftime.", default="%Y-%m-%d_%H-%M-%S", examples=["%Y%m%d"])
-    timezone: str = _doc("A name of the tz database; `Local` for this machine's.", default="Local", examples=["UTC"])
-
-
-@dataclass(frozen=True)
-class EnvTemplate:
-    """A tag from environment variables."""
-
-    template: str = _doc("Text with `{{.VARIABLE}}`.", examples=["{{.USER}}-{{.RELEASE}}"])
-
-
-@dataclass(frozen=True)
-class TagComponent:
-    """A part of a custom template."""
-
-    exactly_one: ClassVar[tuple[str, ...]] = ("fixed", "gitCommit", "dateTime", "envTemplate")
-
-    name: str = _doc("Its name in the template.")
-    fixed: str | None = _doc("This very text.", default=None)
-    git_commit: GitCommit | None = _doc("From git.", default=None)
-    date_time: DateTime | None = _doc("From the clock.", default=None)
-    env_template: EnvTemplate | None = _doc("From environment variables.", default=None)
-
-
-@dataclass(frozen=True)
-class CustomTemplate:
-    """A tag from several parts."""
-
-    template: str = _doc("Text with `{{.NAME}}` for each component.", examples=["{{.BRANCH}}-{{.DATE}}"])
-    components: tuple[TagComponent, ...] = _doc("The parts.", default=())
-
-
-@dataclass(frozen=True)
-class TagPolicy:
-    """The readable tag that images get besides the one that says what they were made from, by which they are deployed."""
-
-    exactly_one: ClassVar[tuple[str, ...]] = ("fixed", "gitCommit", "dateTime", "envTemplate", "customTemplate")
-
-    fixed: str | None = _doc("This very tag.", default=None, examples=["latest"])
-    git_commit: GitCommit | None = _doc("From git.", default=None)
-    date_time: DateTime | None = _doc("From the clock.", default=None)
-    env_template: EnvTemplate | None = _doc("From environment variables.", default=None)
-    custom_template: CustomTemplate | None = _doc("From several of these.", default=None)
 
 
 @dataclass(frozen=True)

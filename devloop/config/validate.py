@@ -138,6 +138,20 @@ def globs_are_valid(project: model.Project, _: Positions) -> list[Finding]:
     return found
 
 
+def hook_systems_are_known(project: model.Project, _: Positions) -> list[Finding]:
+    known = ("linux", "darwin", "windows")
+    found = []
+    for artifact, path in numbered(project.build.artifacts, ARTIFACTS):
+        hooks = artifact.hooks or model.Hooks()
+        for when, listed in (("before", hooks.before), ("after", hooks.after)):
+            for hook, inner in numbered(listed, (*path, "hooks", when)):
+                for system, place in numbered(hook.os, (*inner, "os")):
+                    if system not in known:
+                        hint = did_you_mean(system, known, f"known are {', '.join(known)}")
+                        found.append(Finding(place, f"`{system}` is no system", hint))
+    return found
+
+
 def unit_names_are_labels(project: model.Project, _: Positions) -> list[Finding]:
     return [
         _no_label((*path, "name"), unit.name)
@@ -335,6 +349,7 @@ RULES: tuple[Rule, ...] = (
     requires_has_no_cycle,
     required_variables_are_distinct,
     globs_are_valid,
+    hook_systems_are_known,
     unit_names_are_labels,
     unit_names_are_unique,
     needed_units_exist,

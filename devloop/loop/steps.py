@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from devloop import events
+from devloop.build import hooks
 from devloop.config import model
 from devloop.deploy import apply as deploy_apply
 from devloop.errors import StepFailed
@@ -132,6 +133,7 @@ class Steps:
         self._is_uncached = is_uncached
         self._tag = tag
         self._tidying = threading.Lock()
+        self._restarts = hooks.Restarts()
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
 
@@ -173,7 +175,8 @@ class Steps:
 
     def _artifact_listing(self, artifact: model.Artifact) -> Listing:
         builder, base, tools = self.plan.builders[artifact.image], self.plan.base, self._tools()
-        values = f"{artifact.requires!r} {self._rebuilds.of(base, artifact.image)}".rstrip()
+        before = repr(artifact.hooks.before) if artifact.hooks and artifact.hooks.before else ""
+        values = f"{artifact.requires!r} {self._rebuilds.of(base, artifact.image)}{before}".rstrip()
         return Listing(lambda scope: builder.inputs(scope, artifact, base, tools), base / artifact.context, values)
 
     def _unit_listing(self, unit: model.Unit) -> Listing:
@@ -188,22 +191,26 @@ class Steps:
         tags = tuple(f"{artifact.image}:{tag}" for tag in (self._tag(scope),) if tag)
         if artifact.docker and artifact.docker.pull_parent:
             self._pull(scope, start, tools)
+        requires = {
+            each.variable: _image(product(Node(image_target(each.image), "build"))).ref for each in artifact.requires
+        }
+        job = BuildJob(artifact, self.plan.base / artifact.context, ref, requires, self._is_uncached)
         with self._tidying:
             if found := tools.engine.inspect(ref):
                 for each in (ref, *tags):  # it is the latest again, and stays when old ones go
                     tools.engine.tag(found.image_id, each)
-                image = Image(artifact.image, ref, found.image_id, tags)
-                return Outcome(image, skipped="the engine has it already", note=_also(tags))
+        if found:
+            hooks.run(scope, job, "after", self.plan.base, tools, was_built=False)
+            image = Image(artifact.image, ref, found.image_id, tags)
+            return Outcome(image, skipped="the engine has it already", note=_also(tags))
         if self._is_reusing and not tags and not self._is_built_on(artifact.image):
             image = Image(artifact.image, ref, "")
             if placed := self._placer(scope).find(image, tools):
                 return Outcome(image, skipped=placed.way)
-        requires = {
-            each.variable: _image(product(Node(image_target(each.image), "build"))).ref for each in artifact.requires
-        }
+        if artifact.hooks and artifact.hooks.before:
+            self._prepare(scope, start, job, tools)
         notes: list[str] = []
         tools = replace(tools, note=notes.append)
-        job = BuildJob(artifact, self.plan.base / artifact.context, ref, requires, self._is_uncached)
         image_id = self.plan.builders[artifact.image].build(scope, job, tools)
         # The name says what the image was made from, for ever; so it is given only if nothing changed while it was made.
         if moved := self._tracker.confirm(scope, target, start.inputs):
@@ -212,7 +219,19 @@ class Steps:
             raise Cancelled("its inputs changed while it was built")
         for each in (ref, *tags):
             tools.engine.tag(image_id, each)
+        hooks.run(scope, job, "after", self.plan.base, tools)
         return Outcome(Image(artifact.image, ref, image_id, tags), note="; ".join(filter(None, (*notes, _also(tags)))))
+
+    def _prepare(self, scope: Scope, start: Start, job: BuildJob, tools: Tools) -> None:
+        """Runs the hooks before the build; what they wrote counts. Raises: Cancelled when the inputs are others now."""
+        target = start.node.target
+        self._restarts.check(target)
+        self._restarts.add(target)  # whoever cancels the step meanwhile saw them change
+        hooks.run(scope, job, "before", self.plan.base, tools)
+        if moved := self._tracker.confirm(scope, target, start.inputs):
+            self._post(moved)
+            raise Cancelled("its hooks changed what it reads")
+        self._restarts.forget(target)
 
     def _is_built_on(self, artifact: str) -> bool:
         """Whether another build needs it in the engine."""
