@@ -41,6 +41,12 @@ def _bazel() -> Builder:
     return BazelBuilder()
 
 
+def _buildpacks() -> Builder:
+    from devloop.build.buildpacks import BuildpacksBuilder
+
+    return BuildpacksBuilder()
+
+
 def _manifests() -> Renderer:
     from devloop.render.manifests import ManifestsRenderer
 
@@ -65,6 +71,7 @@ BUILDERS: Mapping[str, Callable[[], Builder]] = {
     "ko": _ko,
     "jib": _jib,
     "bazel": _bazel,
+    "buildpacks": _buildpacks,
 }
 RENDERERS: Mapping[str, Callable[[], Renderer]] = {"manifests": _manifests, "kustomize": _kustomize, "helm": _helm}
 

@@ -21,7 +21,7 @@ EVIDENCE_LINES = 20
 _PLACE = re.compile(
     r"(?P<file>[^\s:\[\]()\"'`]+):\[?(?P<line>\d+)(?:[:,](?P<column>\d+))?\]?:? +(?:error: )?(?P<cause>\S.*)"
 )
-_CAUSE = re.compile(r"(?:\S+ \S+ )?(?:error|fatal|\[error\]|failed)(?:\[\w+\])?:? +(?P<cause>\S.*)", re.IGNORECASE)
+_CAUSE = re.compile(r"(?:\S+ ){0,2}(?:(?:error|fatal|failed):|\[error\]) +(?P<cause>\S.*)", re.IGNORECASE)
 _LOADED = re.compile(r"Loaded image(?: ID)?: (?P<name>\S+)")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -157,3 +157,42 @@ class Bazel:
         also=("buildTarget",),
     )
     args: tuple[str, ...] = _doc("More words for `bazel build`.", default=(), examples=[["--config=dev"]])
+
+
+@dataclass(frozen=True)
+class BuildpacksDependencies:
+    """What a build with buildpacks reads."""
+
+    paths: tuple[str, ...] = _doc(
+        "Files, folders or globs (`**` matches any depth), relative to the context.", default=(".",)
+    )
+    ignore: tuple[str, ...] = _doc("Globs to leave out, relative to the context.", default=(".git",))
+
+
+@dataclass(frozen=True)
+class Buildpacks:
+    """Builds with Cloud Native Buildpacks, through `pack`; images that the engine has are not pulled."""
+
+    builder: str | None = _doc(
+        "The builder image. Default: what the project descriptor or `pack config default-builder` says.",
+        default=None,
+        examples=["paketobuildpacks/builder-jammy-base"],
+    )
+    run_image: str | None = _doc("The image to build on. Default: the builder's.", default=None)
+    buildpacks: tuple[str, ...] = _doc(
+        "The buildpacks to use, in this order. Default: those that detect themselves.",
+        default=(),
+        examples=[["paketo-buildpacks/go"]],
+    )
+    env: tuple[str, ...] = _doc(
+        "Environment variables of the build, as `NAME=value`, or `NAME` for this machine's value.",
+        default=(),
+        examples=[["BP_GO_TARGETS=./cmd/api"]],
+    )
+    trust_builder: bool = _doc(
+        "Run the builder's phases in one container, with the engine's credentials.", default=False
+    )
+    project_descriptor: str = _doc("The project descriptor, relative to the context.", default="project.toml")
+    dependencies: BuildpacksDependencies = _doc(
+        "What the build reads; an edit of it builds again.", default=BuildpacksDependencies()
+    )

@@ -22,13 +22,25 @@ from devloop.config.around import (
     TagComponent,
     TagPolicy,
 )
-from devloop.config.builders import Bazel, Custom, CustomDependencies, Docker, Jib, Ko, Secret
+from devloop.config.builders import (
+    Bazel,
+    Buildpacks,
+    BuildpacksDependencies,
+    Custom,
+    CustomDependencies,
+    Docker,
+    Jib,
+    Ko,
+    Secret,
+)
 from devloop.config.documented import doc as _doc
 from devloop.config.documented import mapping as _mapping
 
 # Those of `around` and `builders` are read as this module's: one module has the whole configuration.
 __all__ = [
     "Bazel",
+    "Buildpacks",
+    "BuildpacksDependencies",
     "Custom",
     "CustomDependencies",
     "CustomTemplate",
@@ -79,7 +91,7 @@ class Require:
 class Artifact:
     """An image and how it is built: with `docker` (the default), or another one of the builders below."""
 
-    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom", "ko", "jib", "bazel")
+    at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom", "ko", "jib", "bazel", "buildpacks")
 
     image: str = _doc("The image's name, without a tag; manifests name it the same way.", examples=["shop/api"])
     context: str = _doc("The folder that the build sees, relative to this file.", default=".")
@@ -88,6 +100,7 @@ class Artifact:
     ko: Ko | None = _doc("Build a Go program with ko.", default=None)
     jib: Jib | None = _doc("Build a Java program with Jib.", default=None)
     bazel: Bazel | None = _doc("Build with Bazel.", default=None)
+    buildpacks: Buildpacks | None = _doc("Build with Cloud Native Buildpacks.", default=None)
     requires: tuple[Require, ...] = _doc(
         "Artifacts that have to be built first; their refs are passed to the build.", default=()
     )

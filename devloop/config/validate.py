@@ -133,6 +133,10 @@ def globs_are_valid(project: model.Project, _: Positions) -> list[Finding]:
             inner = (*path, "custom", "dependencies")
             found += _globs(artifact.custom.dependencies.paths, (*inner, "paths"))
             found += _globs(artifact.custom.dependencies.ignore, (*inner, "ignore"))
+        if artifact.buildpacks is not None:
+            inner = (*path, "buildpacks", "dependencies")
+            found += _globs(artifact.buildpacks.dependencies.paths, (*inner, "paths"))
+            found += _globs(artifact.buildpacks.dependencies.ignore, (*inner, "ignore"))
     for unit, path in numbered(project.deploy, UNITS):
         found += _globs(unit.manifests, (*path, "manifests"))
     return found
@@ -149,6 +153,19 @@ def hook_systems_are_known(project: model.Project, _: Positions) -> list[Finding
                     if system not in known:
                         hint = did_you_mean(system, known, f"known are {', '.join(known)}")
                         found.append(Finding(place, f"`{system}` is no system", hint))
+    return found
+
+
+def variables_of_builds_are_valid(project: model.Project, _: Positions) -> list[Finding]:
+    found = []
+    for artifact, path in numbered(project.build.artifacts, ARTIFACTS):
+        for builder, given in (("ko", artifact.ko), ("buildpacks", artifact.buildpacks)):
+            for entry, here in numbered(given.env if given else (), (*path, builder, "env")):
+                name, equals, _value = entry.partition("=")
+                if not names.is_variable(name):
+                    found.append(Finding(here, f"`{name}` is no name of a variable", "write `NAME=value`"))
+                elif builder == "ko" and not equals:
+                    found.append(Finding(here, f"`{name}` has no value", f"write `{name}=value`"))
     return found
 
 
@@ -350,6 +367,7 @@ RULES: tuple[Rule, ...] = (
     required_variables_are_distinct,
     globs_are_valid,
     hook_systems_are_known,
+    variables_of_builds_are_valid,
     unit_names_are_labels,
     unit_names_are_unique,
     needed_units_exist,

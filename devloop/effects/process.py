@@ -42,6 +42,7 @@ _INSTALL_HINTS = {
     "kubectl": "install kubectl: https://kubernetes.io/docs/tasks/tools/",
     "kustomize": "install kustomize: https://kubectl.docs.kubernetes.io/installation/kustomize/",
     "mvn": "install Maven: https://maven.apache.org/install.html, or add its wrapper, ./mvnw",
+    "pack": "install pack: https://buildpacks.io/docs/for-platform-operators/how-to/integrate-ci/pack/",
     "minikube": "install minikube: https://minikube.sigs.k8s.io/docs/start/",
 }
 
