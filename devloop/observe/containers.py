@@ -7,6 +7,7 @@ pkg/kubelet/container/sync_result.go).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +32,13 @@ _PULL = {
     "InvalidImageName": "has no valid name",
 }
 _PULL_HINT = "is the image's name right? One that no artifact of the project builds has to be in a registry that the node reaches"
+# An image that was put on the nodes is asked of a registry by a node that lacks it, and by a kubelet that pulled the same image
+# under another name before (KEP-2535).
+_LOADED = re.compile(r"[^@]+:[0-9a-f]{16}")
+_LOADED_HINT = (
+    "it was put on the nodes that there were: run devloop again if one joined or removed it; "
+    "if the same image was pulled from a registry before, change any of its files"
+)
 _PULL_HINTS = {
     "InvalidImageName": "write it as registry/name:tag, in lower case",
     "ErrImageNeverPull": "load it onto the node, or take imagePullPolicy: Never away",
@@ -160,7 +168,7 @@ def _container_failure(
     reason, text = wait.get("reason", ""), wait.get("message", "")
     image = spec.get("image") or status.get("image", "")
     if reason in _PULL:
-        hint = _PULL_HINTS.get(reason, _PULL_HINT)
+        hint = _PULL_HINTS.get(reason, _LOADED_HINT if _LOADED.fullmatch(image) else _PULL_HINT)
         return Finding(f"image {image} {_PULL[reason]}", reason, hint, detail=text)
     if reason in _START:
         grace_s = GRACE_AFTER_CHANGE_S if since else GRACE_S

@@ -253,6 +253,21 @@ def test_a_pod_that_cannot_start_fails_its_deployment(
 
 
 @pytest.mark.parametrize(
+    ("image", "hint"),
+    [
+        ("shop/api:0123456789abcdef", "it was put on the nodes"),
+        ("registry.example.com/shop/api:0123456789abcdef@sha256:00", "is the image's name right?"),
+        ("postgres:15", "is the image's name right?"),
+    ],
+)
+def test_what_was_loaded_and_is_asked_of_a_registry_is_told_apart(image: str, hint: str) -> None:
+    loaded = pod(waits("ErrImagePull"), spec={"containers": [{"name": "api", "image": image}]})
+    found = verdict(deployment(replicas=1, updatedReplicas=1), around(loaded))
+    assert found.finding is not None
+    assert found.finding.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
     ("status", "message"),
     [
         (waits("ContainerCreating"), "container api of pod api-f77b-wn99x is being started (ContainerCreating)"),
