@@ -109,7 +109,8 @@ def _explain(problem: Mapping[str, str], package: str, folder: Path, artifact: m
     where = problem.get("Pos") or f"image/{artifact.image}"
     if where.startswith("/") and Path(where).is_relative_to(folder):
         where = Path(where).relative_to(folder).as_posix()
-    return StepFailed(f"go list: {said[0]}", where=where, hint=f"go list -deps {package}", evidence=tuple(said[1:]))
+    cause = said[0].removesuffix(":")
+    return StepFailed(f"go list: {cause}", where=where, hint=f"go list -deps {package}", evidence=tuple(said[1:]))
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
