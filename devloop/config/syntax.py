@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import yaml
 
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 50
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 # https://yaml.org/spec/1.2.2/#51-character-set
 _NOT_PRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -47,6 +49,7 @@ _WORDS = (
     ("", "node content", "a value is wanted here", "put text in quotes that begins with a character such as `]`"),
     ("", "incompatible YAML", "this version of YAML is unknown", "leave the `%YAML` line out"),
     ("", "tag handle", "an unknown tag", "put text that begins with `!` in quotes"),
+    ("", "maximum nesting depth", TOO_DEEP, ""),  # libyaml's own limit, which it reads ahead to
     ("", "cannot start any token", "text cannot begin with this character", "put it in quotes"),
 )
 
@@ -82,7 +85,7 @@ def invalid(error: yaml.YAMLError | ValueError | OverflowError, text: str, file:
         if in_context in context and in_problem in problem:
             if "never closed" in message and error.context_mark is not None:
                 at, column = error.context_mark.line, error.context_mark.column
-            return refused(file, at + 1, column + 1, message, hint)
+            return refused(file, at + 1, column + 1, message, hint or None)
     return refused(file, at + 1, column + 1, f"not valid YAML: {problem}")
 
 

@@ -17,7 +17,6 @@ from devloop.config import syntax
 from devloop.config.names import one_line
 from devloop.errors import ConfigError, Problem
 
-MAX_DEPTH = 50
 MAX_NODES = 50_000
 
 Kind = Literal["text", "whole", "number", "flag", "nothing"]
@@ -196,8 +195,8 @@ class _Builder:
             raise _refused(parent.place, f"more than {MAX_NODES} values, aliases written out")
 
     def _limit_depth(self, place: Place, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise _refused(place, f"nested more than {MAX_DEPTH} levels deep")
+        if depth > syntax.MAX_DEPTH:
+            raise _refused(place, syntax.TOO_DEEP)
 
     def _map(self, done: _Open) -> Map:
         own: dict[str, tuple[Scalar, Node]] = {}

@@ -117,7 +117,6 @@ def test_a_key_that_stands_twice_is_said_and_the_last_one_counts() -> None:
             "f:1:1: the file is larger than 1 MB; a configuration is a few kilobytes: is it the right file?",
         ),
         (b"a: " + b"[" * 60, "f:1:53: nested more than 50 levels deep"),
-        (b"a: " + b"[" * 900_000, "f:1:53: nested more than 50 levels deep"),
         (b"a: &x " + b"[" * 30 + b"]" * 30 + b"\nb: " + b"[" * 30 + b"*x", "f:2:34: nested more than 50 levels deep"),
         (b"a:\n  <<: 1\n", "f:2:7: `<<` merges mappings; name one with an alias: `<<: *name`"),
         (b"a: {[x]: 1}\n", "f:1:5: a name of a field is wanted here; put text that begins with `{` or `[` in quotes"),
@@ -137,6 +136,13 @@ def test_what_cannot_be_read_is_refused_at_its_place(data: bytes, said: str) -> 
     with pytest.raises(ConfigError) as raised:
         parse(data, "f")
     assert [str(each) for each in raised.value.problems] == [said]
+
+
+def test_what_the_parser_finds_too_deep_first_is_refused_in_the_same_words() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(b"a: " + b"[" * 900_000, "f")
+    (problem,) = raised.value.problems
+    assert (problem.line, problem.message) == (1, "nested more than 50 levels deep")
 
 
 @pytest.mark.parametrize("written", [r"\UFFFFFFFF", r"\ud800", r"\x", r"\u12"])
