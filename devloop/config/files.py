@@ -14,7 +14,7 @@ from devloop import globs
 from devloop.config import model
 from devloop.config.names import suggestion
 from devloop.config.paths import Finding, KeyPath, Positions
-from devloop.config.validate import ARTIFACTS, UNITS, numbered
+from devloop.config.rules.places import ARTIFACTS, UNITS, numbered
 
 Rule = Callable[[model.Project, Path, Positions], list[Finding]]
 

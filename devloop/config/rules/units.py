@@ -1,0 +1,91 @@
+"""The rules of `deploy`.
+
+Comes in: a project with its defaults, and where its values are written. Goes out: what breaks a rule. Pure; no rule stops another.
+"""
+
+from __future__ import annotations
+
+from devloop.config import model, names
+from devloop.config.names import did_you_mean
+from devloop.config.paths import Finding, KeyPath, Positions
+from devloop.config.rules.places import UNITS, Rule, cycles, globs, no_label, numbered
+
+_LONGEST_RELEASE = 53  # https://helm.sh/docs/chart_template_guide/getting_started/
+
+
+def unit_names_are_labels(project: model.Project, _: Positions) -> list[Finding]:
+    return [
+        no_label((*path, "name"), unit.name)
+        for unit, path in numbered(project.deploy, UNITS)
+        if not names.is_label(unit.name)
+    ]
+
+
+def unit_names_are_unique(project: model.Project, positions: Positions) -> list[Finding]:
+    first: dict[str, KeyPath] = {}
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        here = (*path, "name")
+        if unit.name in first:
+            place = positions.where(first[unit.name])
+            are_written = positions.has(here) and positions.has(first[unit.name])
+            verb = "are named" if are_written else "would both be named"
+            hint = "give one of them another `name`" if are_written else "give this one a `name`"
+            message = f"two units {verb} `{unit.name}`, the first at {place}"
+            found.append(Finding(here, message, hint, basis=(path, first[unit.name][:-1])))
+        first.setdefault(unit.name, here)
+    return found
+
+
+def needed_units_exist(project: model.Project, _: Positions) -> list[Finding]:
+    known = dict.fromkeys(each.name for each in project.deploy)
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        for need, inner in numbered(unit.needs, (*path, "needs")):
+            if need not in known:
+                others = [each for each in known if each != unit.name]
+                hint = did_you_mean(need, others, f"units are {', '.join(known)}" if len(known) <= 10 else None)
+                found.append(Finding(inner, f"no unit is named `{need}`", hint, basis=(UNITS,)))
+    return found
+
+
+def needs_has_no_cycle(project: model.Project, _: Positions) -> list[Finding]:
+    edges = {each.name: each.needs for each in project.deploy}
+    index = {each.name: number for number, each in enumerate(project.deploy)}
+    found = []
+    for cycle in cycles(edges):
+        path: KeyPath = (*UNITS, index[cycle[0]], "needs", edges[cycle[0]].index(cycle[1]))
+        found.append(Finding(path, f"a cycle: {' → '.join(cycle)}", "one of them has to be applied first"))
+    return found
+
+
+def globs_are_valid(project: model.Project, _: Positions) -> list[Finding]:
+    return [
+        finding
+        for unit, path in numbered(project.deploy, UNITS)
+        for finding in globs(unit.manifests, (*path, "manifests"))
+    ]
+
+
+def releases_are_valid(project: model.Project, positions: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        release = unit.helm.release if unit.helm is not None else None
+        if release is not None and not names.is_label(release, _LONGEST_RELEASE):
+            here = positions.first((*path, "helm", "release"), (*path, "name"))
+            if names.is_label(release):
+                message = f"helm allows {_LONGEST_RELEASE} characters for a release, `{release}` has {len(release)}"
+                found.append(Finding(here, message, "set a shorter `helm.release`"))
+            elif positions.has((*path, "helm", "release")):
+                found.append(no_label(here, release))
+    return found
+
+
+RULES: tuple[Rule, ...] = (
+    unit_names_are_labels,
+    unit_names_are_unique,
+    needed_units_exist,
+    needs_has_no_cycle,
+    globs_are_valid,
+    releases_are_valid,
+)
