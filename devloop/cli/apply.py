@@ -18,7 +18,7 @@ from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.errors import StepFailed, UsageError
 from devloop.graph import ALL_STEPS
-from devloop.loop.steps import Doors, Plan
+from devloop.loop.surroundings import Doors, Plan
 from devloop.products import Inputs, Manifest
 from devloop.render import images
 from devloop.scope import Scope

@@ -15,8 +15,10 @@ from devloop.config import model
 from devloop.errors import UsageError
 from devloop.events import StepName
 from devloop.graph import Node, image_target
+from devloop.loop.image_steps import image_ref
 from devloop.loop.messages import Start
-from devloop.loop.steps import Doors, Steps, image_ref
+from devloop.loop.steps import Steps
+from devloop.loop.surroundings import Doors
 from devloop.place.registry import RegistryPlacer
 from devloop.products import Image, Outcome, Product
 from devloop.scope import Scope

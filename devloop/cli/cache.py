@@ -12,7 +12,7 @@ from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config.load import Loaded
 from devloop.errors import StepFailed, Unavailable, UsageError
-from devloop.loop.steps import Doors
+from devloop.loop.surroundings import Doors
 from devloop.place import tidy
 from devloop.place.shared import SharedPlacer
 from devloop.scope import Scope

@@ -243,12 +243,12 @@ class Development:
         self._watch(self._session.tracker.roots())
 
     def applied(self, applied: Applied) -> None:
-        """See loop.steps.Live."""
+        """See loop.surroundings.Live."""
         self._aftercare.leave(applied.unit)
         self._logs.follow(applied)
 
     def waited(self, start: Start, applied: Applied, *, is_ready: bool) -> None:
-        """See loop.steps.Live."""
+        """See loop.surroundings.Live."""
         if is_ready:
             self._tidy()
         loop = self._session.loop
@@ -259,7 +259,7 @@ class Development:
         )
 
     def forgotten(self, target: str) -> None:
-        """See loop.steps.Live."""
+        """See loop.surroundings.Live."""
         kind, _, name = target.partition("/")
         if kind != "deploy":
             return

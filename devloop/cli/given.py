@@ -18,7 +18,8 @@ from devloop.config import model
 from devloop.errors import StepFailed, UsageError
 from devloop.graph import Node
 from devloop.loop.messages import Start
-from devloop.loop.steps import Doors, Plan, Steps
+from devloop.loop.steps import Steps
+from devloop.loop.surroundings import Doors, Plan
 from devloop.products import Image, Inputs, Outcome, Placed, Product
 from devloop.scope import Scope
 from devloop.stages import BuildJob, Tools

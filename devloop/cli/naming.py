@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from devloop.graph import Node, image_target, unit_target
+from devloop.loop.image_steps import image_ref
 from devloop.loop.messages import Start
 from devloop.loop.state import State
-from devloop.loop.steps import Steps, image_ref
+from devloop.loop.steps import Steps
 from devloop.products import Image, Outcome, Placed, Product, Rendered
 from devloop.render import images
 from devloop.scope import Scope

@@ -18,7 +18,7 @@ from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.errors import Unavailable, UsageError
 from devloop.loop.state import State
-from devloop.loop.steps import Doors
+from devloop.loop.surroundings import Doors
 from devloop.products import Manifest
 from devloop.scope import Scope
 

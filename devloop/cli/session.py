@@ -16,10 +16,12 @@ from devloop.config import load as config_load
 from devloop.config import model
 from devloop.errors import Unavailable
 from devloop.events import StepName
+from devloop.loop.image_steps import ImagePolicy
 from devloop.loop.messages import Asked, Changed
 from devloop.loop.run import Loop, RunStep
 from devloop.loop.state import Policy, State
-from devloop.loop.steps import Doors, Live, NobodyLive, Plan, Steps
+from devloop.loop.steps import Steps
+from devloop.loop.surroundings import Doors, Live, NobodyLive, Plan, Surroundings
 from devloop.loop.track import Tracker
 from devloop.products import Image, Placed
 from devloop.scope import Scope
@@ -81,7 +83,7 @@ def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str]
 class Session:
     """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster.
 
-    `is_reusing`, `is_uncached`: see loop.steps.Steps; with the latter, all artifacts are built anew and stay other ones than before.
+    `is_reusing`, `is_uncached`: see loop.image_steps.ImagePolicy; with the latter, all artifacts are built anew and stay so.
     `tag_policy`: the readable tag that images get besides, if any.
     """
 
@@ -107,19 +109,16 @@ class Session:
         self.wanted = frozenset(wanted)
         self._live = live or NobodyLive()
         self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base, self._image_id)
+        around = Surroundings(current, doors, self.tracker, report.emit, namespace, self._post, self._live)
         self.steps = Steps(
-            current,
-            doors,
-            self.tracker,
-            report.emit,
-            namespace=namespace,
-            post=self._post,
-            placer=_once(choose or self._choose),
-            live=self._live,
-            rebuilds=self._rebuilds(current) if is_uncached else Rebuilds(cache_folder() / "rebuilds"),
-            is_reusing=is_reusing and not is_uncached,
-            is_uncached=is_uncached,
-            tag=lambda scope: tags.readable(scope, tag_policy, current.base, doors.processes) if tag_policy else "",
+            around,
+            ImagePolicy(
+                _once(choose or self._choose),
+                self._rebuilds(current) if is_uncached else Rebuilds(cache_folder() / "rebuilds"),
+                is_reusing=is_reusing and not is_uncached,
+                is_uncached=is_uncached,
+                tag=lambda scope: tags.readable(scope, tag_policy, current.base, doors.processes) if tag_policy else "",
+            ),
         )
         self.loop = Loop(
             scope,

@@ -13,7 +13,7 @@ from devloop.cli.session import Session
 from devloop.config import model
 from devloop.graph import ALL_STEPS
 from devloop.loop.messages import Asked
-from devloop.loop.steps import Doors, Plan
+from devloop.loop.surroundings import Doors, Plan
 from devloop.observe.pods import PodStore
 from devloop.render.manifests import ManifestsRenderer
 from devloop.scope import Scope

@@ -11,10 +11,12 @@ from devloop import graph
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.events import AnyEvent, Step
+from devloop.loop.image_steps import ImagePolicy
 from devloop.loop.messages import Changed
 from devloop.loop.run import Loop
 from devloop.loop.state import Policy, State
-from devloop.loop.steps import Doors, NobodyLive, Plan, Steps
+from devloop.loop.steps import Steps
+from devloop.loop.surroundings import Doors, NobodyLive, Plan, Surroundings
 from devloop.loop.track import Tracker
 from devloop.products import Image, Inputs
 from devloop.scope import Scope
@@ -65,17 +67,10 @@ class Session:
             def post(changed: Changed) -> None:
                 loop.post(changed)
 
-            steps = Steps(
-                plan,
-                Doors(FakeProcesses(), self.engine),
-                tracker,
-                self.events.append,
-                namespace="",
-                rebuilds=Rebuilds(),
-                post=post,
-                placer=_no_placer,
-                live=NobodyLive(),
+            around = Surroundings(
+                plan, Doors(FakeProcesses(), self.engine), tracker, self.events.append, "", post, NobodyLive()
             )
+            steps = Steps(around, ImagePolicy(_no_placer, Rebuilds()))
             loop = Loop(
                 scope,
                 steps,

@@ -1,0 +1,113 @@
+"""What the steps of a session work with: the configuration of now, the doors, and who hangs on what is deployed.
+
+Comes in: nothing. Goes out: records that `steps` and its parts share. It runs no step and knows no stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from devloop import events
+from devloop.config import model
+from devloop.graph import Node
+from devloop.loop.messages import Changed, Start
+from devloop.loop.track import Tracker
+from devloop.observe.pods import PodStore
+from devloop.products import Applied, Image, Product
+from devloop.stages import Builder, Cluster, Engine, Processes, Renderer, Tools
+
+Products = Callable[[Node], Product]
+
+
+class Live(Protocol):
+    """Whoever hangs on what is deployed: logs, for one."""
+
+    def applied(self, applied: Applied) -> None:
+        """A unit was applied. Does not block."""
+        ...
+
+    def waited(self, start: Start, applied: Applied, *, is_ready: bool) -> None:
+        """The wait for a unit's readiness is over. Does not block."""
+        ...
+
+    def forgotten(self, target: str) -> None:
+        """A target is no longer part of the project. Does not block."""
+        ...
+
+
+class NobodyLive:
+    """For commands that end with their deploy."""
+
+    def applied(self, applied: Applied) -> None:
+        """See Live."""
+
+    def waited(self, start: Start, applied: Applied, *, is_ready: bool) -> None:
+        """See Live."""
+
+    def forgotten(self, target: str) -> None:
+        """See Live."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The outside world of a session. `cluster` is None for commands that need none."""
+
+    processes: Processes
+    engine: Engine
+    cluster: Cluster | None = None
+    pods: PodStore | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration with the implementation of each of its targets; made anew when the configuration changes.
+
+    `known_units`: units whose objects in the cluster are the project's; what belongs to others of its units is pruned.
+    """
+
+    project: model.Project
+    base: Path
+    builders: Mapping[str, Builder]
+    renderers: Mapping[str, Renderer]
+    known_units: frozenset[str]
+
+    @property
+    def artifacts(self) -> Mapping[str, model.Artifact]:
+        return {each.image: each for each in self.project.build.artifacts}
+
+    @property
+    def units(self) -> Mapping[str, model.Unit]:
+        return {each.name: each for each in self.project.deploy}
+
+
+@dataclass
+class Surroundings:
+    """What all steps of a session share. `plan` is replaced when the configuration changes; the rest stays.
+
+    `post` tells the loop of inputs that moved while a step read them. `namespace`: for objects that name none.
+    """
+
+    plan: Plan
+    doors: Doors
+    tracker: Tracker
+    emit: events.Emit
+    namespace: str
+    post: Callable[[Changed], None]
+    live: Live
+
+    def tools(self, target: str = "") -> Tools:
+        """The capabilities of a stage, with its output told as the target's."""
+
+        def line(text: str) -> None:
+            self.emit(events.Log(source="build", target=target, line=text))
+
+        return Tools(self.doors.processes, self.doors.engine, line)
+
+
+def image_of(product: Product) -> Image:
+    """The product of a build."""
+    assert isinstance(product, Image)
+    return product

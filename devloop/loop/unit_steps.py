@@ -1,0 +1,145 @@
+"""What the steps of a unit do: render, apply and ready, in terms of the stages that know how.
+
+Comes in: a step that the loop starts, and the products that it depends on. Goes out: its outcome. It holds no state between steps but
+for what it warned of, and never decides whether a step is needed; only whether its result is there already.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TypeVar
+
+from devloop import events
+from devloop.config import model
+from devloop.deploy import apply as deploy_apply
+from devloop.errors import StepFailed
+from devloop.graph import Node, unit_target
+from devloop.loop.messages import Start
+from devloop.loop.state import MANIFESTS
+from devloop.loop.surroundings import Products, Surroundings
+from devloop.loop.track import Listing
+from devloop.observe import status
+from devloop.products import Applied, Outcome, Product, Rendered
+from devloop.render import images
+from devloop.render.objects import identity
+from devloop.scope import Cancelled, Scope
+
+T = TypeVar("T")
+
+
+class UnitSteps:
+    """The steps of all units of a session."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._warning = threading.Lock()
+        self._warned: set[tuple[str, str]] = set()
+
+    def listing(self, unit: model.Unit) -> Listing:
+        """How to list what its rendering reads."""
+        renderer, base, tools = self._around.plan.renderers[unit.name], self._around.plan.base, self._around.tools()
+        return Listing(
+            lambda scope: renderer.inputs(scope, unit, base, tools), base, f"{unit!r} {self._around.namespace}"
+        )
+
+    def render(self, scope: Scope, start: Start) -> Outcome:
+        """Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
+        unit = self._around.plan.units[start.node.target.removeprefix("deploy/")]
+        tools = self._around.tools(start.node.target)
+        manifests = self._around.plan.renderers[unit.name].render(
+            scope, unit, self._around.plan.base, self._around.namespace, tools
+        )
+        if moved := self._around.tracker.confirm(scope, start.node.target, start.inputs):
+            self._around.post(moved)
+            raise Cancelled("its inputs changed while it was rendered")
+        used = images.used(manifests, tuple(self._around.plan.artifacts))
+        written = {identity(each.object, self._around.namespace): each.source for each in manifests}
+        return Outcome(Rendered(unit.name, manifests, used, start.digest, written), note=f"{len(manifests)} objects")
+
+    def apply(self, scope: Scope, start: Start, product: Products) -> Outcome:
+        """Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
+        cluster = _required(self._around.doors.cluster)
+        rendered = product(Node(start.node.target, "render"))
+        assert isinstance(rendered, Rendered)
+        for rival in start.rivals:
+            self._check_apart(rendered, product(Node(unit_target(rival), "render")))
+        refs = {name: ref for name, ref in start.basis.items() if name != MANIFESTS and name not in start.holds}
+        pulled = {name for name, ref in refs.items() if "@" in ref}
+        filled = images.fill(rendered.manifests, refs, tuple(self._around.plan.artifacts), pulled)
+
+        def tell(text: str) -> None:
+            self._around.emit(events.Notice(update=start.update, message=text))
+
+        for warning in filled.warnings:
+            self._warn(replace(warning, update=start.update))
+        applied, changed = deploy_apply.apply(
+            scope,
+            cluster,
+            owner=deploy_apply.Owner(
+                self._around.plan.project.metadata.name, rendered.unit, self._around.plan.known_units
+            ),
+            namespace=self._around.namespace,
+            manifests=filled.manifests,
+            held=filled.held,
+            images=refs,
+            on_line=tell,
+        )
+        self._around.live.applied(applied)
+        note = _counted(changed, len(applied.objects), len(applied.pruned))
+        if applied.held:
+            note += "; " + ", ".join(f"{ref} waits for {why}" for ref, why in applied.held)
+        return Outcome(applied, note=note, skipped="" if changed or applied.pruned else f"nothing to write: {note}")
+
+    def ready(self, scope: Scope, start: Start, product: Products) -> Outcome:
+        """Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
+        applied = product(Node(start.node.target, "apply"))
+        assert isinstance(applied, Applied)
+        unit = self._around.plan.units[applied.unit]
+        try:
+            ready = status.wait_ready(
+                scope,
+                _required(self._around.doors.cluster),
+                _required(self._around.doors.pods),
+                applied,
+                deadline_s=unit.ready_deadline_seconds,
+                on_progress=self._around.tools(start.node.target).line,
+            )
+        except StepFailed:
+            self._around.live.waited(start, applied, is_ready=False)
+            raise
+        self._around.live.waited(start, applied, is_ready=True)
+        is_empty = bool(applied.held) and not ready.summary
+        return Outcome(ready, note=ready.summary, skipped="nothing to wait for yet" if is_empty else "")
+
+    def _warn(self, warning: events.Notice) -> None:
+        """Tells of it, once in a session however often it is applied."""
+        key = (warning.where.partition(":")[0], warning.message)  # lines move
+        with self._warning:
+            if key in self._warned:
+                return
+            self._warned.add(key)
+        self._around.emit(warning)
+
+    def _check_apart(self, rendered: Rendered, other: Product) -> None:
+        """Raises: StepFailed when both units have an object: each would undo what the other did."""
+        assert isinstance(other, Rendered)
+        common = [each for each in rendered.objects if each in other.objects]
+        if common:
+            names = ", ".join(f"{kind.lower()}/{name}" for _, kind, _, name in common)
+            raise StepFailed(
+                f"{names} is rendered by deploy/{other.unit} too, in {other.objects[common[0]]}",
+                where=rendered.objects[common[0]],
+                hint="leave it in one of the two units, or give the two other names or namespaces",
+            )
+
+
+def _counted(changed: int, objects: int, pruned: int) -> str:
+    words = f"{changed} of {objects} objects" if changed else f"{objects} objects"
+    return words + (f", {pruned} removed" if pruned else "")
+
+
+def _required(value: T | None) -> T:
+    if value is None:
+        raise TypeError("this step needs a cluster, and its command has none")
+    return value
