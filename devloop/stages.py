@@ -175,6 +175,15 @@ class ApiRefusal(Exception):
         self.details = details or {}
 
 
+@dataclass(frozen=True)
+class Inside:
+    """A container of a pod; "" is the pod's default one."""
+
+    namespace: str
+    pod: str
+    container: str = ""
+
+
 class Cluster(Protocol):
     """The door to one Kubernetes API server. All methods block. Raises: Unavailable when the server does not answer (connection
     refused, time-out, TLS), ApiRefusal for its own refusals; safe to call from many threads.
@@ -235,6 +244,14 @@ class Cluster(Protocol):
 
     def connect(self, scope: Scope, namespace: str, pod: str, port: int) -> PortStream:
         """Opens a connection to a port of a pod through the API server (WebSocket `v4.channel.k8s.io`)."""
+        ...
+
+    def execute(self, scope: Scope, inside: Inside, argv: Sequence[str], on_output: Callable[[bytes], None]) -> int:
+        """Runs a command in a container and returns its exit code; `on_output` gets both its streams as they
+        come, not aligned to lines. Blocks until it ends. Cancelling stops the waiting only: the command in the container goes on.
+
+        Raises: ConnectionError when the pod or container is not there, or the connection breaks; ApiRefusal when there is no such program.
+        """
         ...
 
 

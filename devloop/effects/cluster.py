@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import builtins
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote
 
-from devloop.effects import kube_http, kube_stream, kube_watch, kubeconfig
+from devloop.effects import kube_exec, kube_http, kube_socket, kube_stream, kube_watch, kubeconfig
 from devloop.products import Object, ObjectRef
 from devloop.scope import Scope
-from devloop.stages import ApiRefusal, PortStream, Resource, WatchEvent
+from devloop.stages import ApiRefusal, Inside, PortStream, Resource, WatchEvent
 
 MANAGER = "devloop"
 WRITE_S = 60.0  # admission webhooks may take up to 30 s each
@@ -168,6 +168,18 @@ class KubeCluster:
     def connect(self, scope: Scope, namespace: str, pod: str, port: int) -> PortStream:
         path = f"/api/v1/namespaces/{_segment(namespace)}/pods/{_segment(pod)}/portforward"
         return kube_stream.open_port(scope, self._settings, self._http, path, port)
+
+    def execute(self, scope: Scope, inside: Inside, argv: Sequence[str], on_output: Callable[[bytes], None]) -> int:
+        path = f"/api/v1/namespaces/{_segment(inside.namespace)}/pods/{_segment(inside.pod)}/exec"
+        return kube_exec.execute(
+            scope,
+            lambda query: kube_socket.connect(
+                scope, self._settings, self._http, f"{path}?{query}", [kube_exec.PROTOCOL]
+            ),
+            inside.container,
+            argv,
+            on_output,
+        )
 
     def _object_path(self, scope: Scope, ref: ObjectRef) -> str | None:
         """None for what cannot be there: an unknown kind, an impossible name."""

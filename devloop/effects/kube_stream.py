@@ -7,19 +7,15 @@ data and 1 for errors, and the first frame of each channel is the port as two by
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from devloop.effects import kube_socket
 from devloop.effects.duplex import Duplex
 from devloop.effects.kube_http import Http
-from devloop.effects.kube_pool import CONNECT_S, SOCKET_OPTIONS, shut
 from devloop.effects.kubeconfig import Settings
 from devloop.scope import Scope
-from devloop.stages import ApiRefusal
 
-FRAME_BYTES = 1 << 16
 DATA, ERROR = b"\0", b"\1"
 
 
@@ -28,34 +24,10 @@ def open_port(scope: Scope, settings: Settings, http: Http, path: str, port: int
 
     Raises: ConnectionError when the pod or its port is not there; Unavailable; UsageError for refused credentials; Cancelled.
     """
-    import websocket
-
-    scope.check()
-    options: dict[str, Any] = {"context": settings.tls} if settings.tls else {}
-    if settings.tls_name:
-        options["server_hostname"] = settings.tls_name
-    connection: Any = websocket.WebSocket(
-        sslopt=options, sockopt=SOCKET_OPTIONS, enable_multithread=True, skip_utf8_validation=True
-    )
     try:
-        with scope.on_cancel(lambda: shut(connection.sock)):
-            connection.connect(
-                "ws" + (settings.server + path).removeprefix("http") + f"?ports={port}",
-                timeout=CONNECT_S,
-                header=[f"{name}: {value}" for name, value in settings.login.headers().items()],
-                subprotocols=["v4.channel.k8s.io"],
-                redirect_limit=0,
-                **_proxy(settings.proxy),
-            )
-    except websocket.WebSocketBadStatusException as exc:
-        refusal = http.refusal(exc.status_code, exc.resp_body or b"")
-        if isinstance(refusal, ApiRefusal):
-            raise ConnectionError(f"the API server refused the connection to port {port}: {refusal}") from exc
-        raise refusal from exc
-    except (websocket.WebSocketException, OSError) as exc:
-        scope.check()
-        raise http.unreachable(exc) from exc
-    return WebSocketPort(connection)
+        return WebSocketPort(kube_socket.connect(scope, settings, http, f"{path}?ports={port}", ["v4.channel.k8s.io"]))
+    except kube_socket.Refused as exc:
+        raise ConnectionError(f"the API server refused the connection to port {port}: {exc}") from exc
 
 
 class WebSocketPort:
@@ -69,15 +41,15 @@ class WebSocketPort:
 
     def send(self, data: bytes) -> None:
         """Blocks until handed to the network. Raises: ConnectionError."""
-        for start in range(0, len(data), FRAME_BYTES):
-            with _as_connection_error():
-                self._connection.send_binary(DATA + data[start : start + FRAME_BYTES])
+        for start in range(0, len(data), kube_socket.FRAME_BYTES):
+            with kube_socket.as_connection_error():
+                self._connection.send_binary(DATA + data[start : start + kube_socket.FRAME_BYTES])
 
     def receive(self) -> bytes:
         """Blocks for the next bytes; b"" at the end. Raises: ConnectionError."""
         while not self._is_closed.is_set():
             try:
-                message = self._message()
+                message = kube_socket.message(self._connection)
             except ConnectionError:
                 if self._is_closed.is_set():
                     break
@@ -94,25 +66,6 @@ class WebSocketPort:
                 return content
         return b""
 
-    def _message(self) -> bytes | None:
-        """The next message, which may come in several frames; None when the far side says that it ends."""
-        from websocket import ABNF
-
-        message = bytearray()
-        while True:
-            # Not recv_data, which answers a close with one of its own: that waits for a sender whom nobody reads any more.
-            with _as_connection_error():
-                frame = self._connection.recv_frame()
-            if frame.opcode == ABNF.OPCODE_CLOSE:
-                return None
-            if frame.opcode == ABNF.OPCODE_PING:
-                with _as_connection_error():
-                    self._connection.pong(frame.data)
-            if frame.opcode in (ABNF.OPCODE_BINARY, ABNF.OPCODE_CONT):
-                message += frame.data
-                if frame.fin and message:
-                    return bytes(message)
-
     def close(self) -> None:
         """Ends the connection at once, from any thread."""
         self._is_closed.set()
@@ -120,25 +73,3 @@ class WebSocketPort:
 
     def fileno(self) -> int:
         return self._socket.fileno()
-
-
-@contextlib.contextmanager
-def _as_connection_error() -> Any:
-    import websocket
-
-    try:
-        yield
-    except (websocket.WebSocketException, OSError, ValueError) as exc:
-        raise ConnectionError(f"the connection to the pod broke: {exc}") from exc
-
-
-def _proxy(url: str | None) -> dict[str, Any]:
-    if not url:
-        return {"http_no_proxy": ["*"]}  # else it looks at the environment itself
-    parts = urlsplit(url)
-    return {
-        "proxy_type": "http",
-        "http_proxy_host": parts.hostname,
-        "http_proxy_port": parts.port or 80,
-        "http_proxy_auth": (unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
-    }

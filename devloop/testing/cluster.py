@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import copy
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,9 +16,10 @@ from typing import Any
 from devloop.errors import Unavailable
 from devloop.products import Object, ObjectRef
 from devloop.scope import Scope
-from devloop.stages import ApiRefusal, PortStream, Resource, WatchEvent
-from devloop.testing import kinds, ports, rollout
+from devloop.stages import ApiRefusal, Resource, WatchEvent
+from devloop.testing import kinds, rollout
 from devloop.testing.applying import applied, refuse_invalid, refuse_unchangeable
+from devloop.testing.insides import Insides
 from devloop.testing.selectors import is_of, is_selected
 
 _EPOCH = "2026-01-01T00:00:00Z"
@@ -28,7 +28,7 @@ _WITHOUT_GENERATION = frozenset({"", "rbac.authorization.k8s.io", "storage.k8s.i
 _Key = tuple[str, str, str, str]  # group, kind, namespace, name
 
 
-class FakeCluster:
+class FakeCluster(Insides):
     """A cluster with the namespaces `default` and `kube-system`. See stages.Cluster; safe to use from many threads.
 
     Apply is `applying.applied`: maps are merged, lists replaced, except lists of objects with a `name`, which are merged by it; fields
@@ -42,14 +42,12 @@ class FakeCluster:
         self.namespace = namespace
         self.server = "https://fake.invalid"
         self.writes: builtins.list[str] = []
-        self._changed = threading.Condition(threading.RLock())
+        super().__init__()
         self._is_down = False
         self._version = 100
         self._objects: dict[_Key, Object] = {}
         self._last: dict[_Key, Object] = {}
         self._history: builtins.list[tuple[str, Object]] = []
-        self._logs: dict[tuple[str, str, str], bytes] = {}
-        self._ports: dict[tuple[str, str, int], ports.Handler] = {}
         self._kinds = kinds.built_in()
         for name in {"default", "kube-system", namespace}:
             self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -150,54 +148,6 @@ class FakeCluster:
                         scope.check()
                         yield WatchEvent("DELETED", _as(obj, api_version))
 
-    def logs(
-        self,
-        scope: Scope,
-        namespace: str,
-        pod: str,
-        container: str,
-        *,
-        follow: bool = False,
-        previous: bool = False,
-        since: str = "",
-        tail_lines: int | None = None,
-        timestamps: bool = False,
-    ) -> Iterator[bytes]:
-        """What `set_log` scripted. `since` and `timestamps` are not interpreted: script the stamps where they matter.
-
-        Followed, it goes on with what `set_log` adds, until the pod is deleted.
-        """
-        self._check(scope)
-        key, ref = (namespace, pod, container), ObjectRef("v1", "Pod", namespace, pod)
-        if previous:
-            raise ApiRefusal(400, "BadRequest", f'previous terminated container "{container}" in pod "{pod}" not found')
-        with self._changed:
-            if self._key(ref) not in self._objects:
-                raise ApiRefusal(404, "NotFound", f'pods "{pod}" not found')
-            log = self._logs.get(key, b"")
-        first = (
-            log if tail_lines is None else b"".join(log.splitlines(keepends=True)[-tail_lines:] if tail_lines else ())
-        )
-        if first:
-            yield first
-        with scope.on_cancel(self._wake):
-            while follow:
-                seen = len(log)
-                with self._changed:
-                    self._wait_until(scope, partial(self._is_longer, key, seen))
-                    log = self._logs.get(key, b"")
-                    follow = self._key(ref) in self._objects
-                if log[seen:]:
-                    yield log[seen:]
-
-    def connect(self, scope: Scope, namespace: str, pod: str, port: int) -> PortStream:
-        self._check(scope)
-        with self._changed:
-            handler = self._ports.get((namespace, pod, port))
-        if handler is None:
-            raise ConnectionError(f"nothing listens on port {port} of pod {pod}")
-        return ports.connected(scope, f"port {port} of {pod}", handler)
-
     # What the world does
 
     def put(self, obj: Object) -> Object:
@@ -241,17 +191,6 @@ class FakeCluster:
         """Objects of a kind, also while the cluster is down."""
         with self._changed:
             return self._found(api_version, kind, namespace, labels, "")
-
-    def set_log(self, namespace: str, pod: str, container: str, log: bytes) -> None:
-        """The whole log of a container from now on; those who follow it get what is longer than before."""
-        with self._changed:
-            self._logs[namespace, pod, container] = log
-            self._changed.notify_all()
-
-    def listen(self, namespace: str, pod: str, port: int, handler: ports.Handler) -> None:
-        """Answers `connect`: each connection runs `handler` in a thread of the connecting scope; it ends with the handler."""
-        with self._changed:
-            self._ports[namespace, pod, port] = handler
 
     def down(self) -> None:
         """From now on nothing answers: Unavailable. Watches wait."""
@@ -372,9 +311,8 @@ class FakeCluster:
     def _has_news(self, position: int) -> bool:
         return not self._is_down and len(self._history) > position
 
-    def _is_longer(self, key: tuple[str, str, str], seen: int) -> bool:
-        """Whether a log has grown, or ended with its pod."""
-        return len(self._logs.get(key, b"")) > seen or ("", "Pod", *key[:2]) not in self._objects
+    def _is_pod(self, namespace: str, pod: str) -> bool:
+        return ("", "Pod", namespace, pod) in self._objects
 
     def _wake(self) -> None:
         with self._changed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from devloop.effects import cluster as cluster_door
 from devloop.errors import Unavailable
 from devloop.products import Object, ObjectRef
 from devloop.scope import Cancelled, Scope
-from devloop.stages import ApiRefusal, Cluster, Resource, WatchEvent
+from devloop.stages import ApiRefusal, Cluster, Inside, Resource, WatchEvent
 from devloop.testing.cluster import FakeCluster
 
 UNREACHABLE = """
@@ -35,12 +35,22 @@ class World(Protocol):
 
     def unreachable(self) -> Cluster: ...
 
+    def pod(self) -> Inside:
+        """A container that runs, with a shell."""
+        ...
+
 
 class Fake:
     def __init__(self) -> None:
         self.fake = FakeCluster("test")
         self.door: Cluster = self.fake
         self.namespace = "test"
+
+    def pod(self) -> Inside:
+        self.fake.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {}})
+        inside = Inside("test", "p", "c")
+        self.fake.run_with(inside, _shell)
+        return inside
 
     def unreachable(self) -> Cluster:
         self.fake.down()
@@ -53,6 +63,18 @@ class Real:
         self.namespace = namespace
         self._tmp_path = tmp_path
 
+    def pod(self) -> Inside:
+        container = {"name": "c", "image": "busybox:1.37", "command": ["sleep", "600"]}
+        spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+        with Scope("pod") as scope:
+            self.door.apply(scope, pod)
+            for event in self.door.watch(scope, "v1", "Pod", namespace=self.namespace, fields="metadata.name=p"):
+                if event.object.get("status", {}).get("phase") == "Running":
+                    break
+            scope.cancel()
+        return Inside(self.namespace, "p", "c")
+
     def unreachable(self) -> Cluster:
         path = self._tmp_path / "kubeconfig"
         path.write_text(UNREACHABLE)
@@ -61,11 +83,23 @@ class Real:
             return cluster_door.connect(None, None)
 
 
+def _shell(argv: Sequence[str], write: Callable[[bytes], None]) -> int:
+    """What the tests ask of a container."""
+    if argv[0] == "no-such-program":
+        raise ApiRefusal(500, "InternalError", 'exec: "no-such-program": executable file not found in $PATH')
+    if argv[0] == "sh":
+        for word in ("out", "err") if "exit 3" in argv[2] else ("begun",):
+            write(word.encode() + b"\n")
+        return 3
+    return 0
+
+
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.cluster)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     if request.param == "fake":
         return Fake()
     cluster, namespace = request.getfixturevalue("cluster"), request.getfixturevalue("namespace")
+    request.getfixturevalue("busybox")
     return Real(cluster.context, namespace, tmp_path)
 
 
@@ -339,6 +373,33 @@ class TestCluster:
         with pytest.raises(ApiRefusal, match='pods "never" not found') as told:
             next(iter(world.door.logs(scope, world.namespace, "never", "c")))
         assert told.value.code == 404
+
+    def test_a_command_in_a_pod_that_is_not_there_is_refused(self, world: World, scope: Scope) -> None:
+        with pytest.raises(ConnectionError, match='pods "never" not found'):
+            world.door.execute(scope, Inside(world.namespace, "never", "c"), ["true"], lambda _: None)
+
+    def test_a_command_runs_in_a_container(self, world: World, scope: Scope) -> None:
+        inside = world.pod()
+        said: list[bytes] = []
+        assert world.door.execute(scope, inside, ["sh", "-c", "echo out; echo err >&2; exit 3"], said.append) == 3
+        assert sorted(b"".join(said).split()) == [b"err", b"out"]
+        assert world.door.execute(scope, inside, ["true"], said.append) == 0
+        with pytest.raises(ConnectionError, match="container other is not valid for pod"):
+            world.door.execute(scope, Inside(inside.namespace, inside.pod, "other"), ["true"], said.append)
+        with pytest.raises(ApiRefusal, match="no-such-program"):
+            world.door.execute(scope, inside, ["no-such-program"], said.append)
+
+    def test_cancelling_lets_go_of_a_command(self, world: World) -> None:
+        inside = world.pod()
+        with Scope("test") as outer:
+            inner = Scope("command")
+
+            def give_up(_: bytes) -> None:
+                inner.cancel()
+
+            with pytest.raises(Cancelled):
+                world.door.execute(inner, inside, ["sh", "-c", "echo begun; sleep 30"], give_up)
+            outer.check()
 
     def test_nobody_there_is_unavailable(self, world: World, scope: Scope) -> None:
         door = world.unreachable()
