@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 VERSION = 1
 
-StepName = Literal["build", "place", "render", "apply", "ready", "test"]
+StepName = Literal["build", "place", "render", "await", "apply", "ready", "test"]
 StepState = Literal["started", "finished", "failed", "cancelled", "skipped"]
 UnchangedReason = Literal["same content", "not an input"]
 UpdateState = Literal["started", "ready", "failed"]

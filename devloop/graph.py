@@ -8,7 +8,7 @@ unit's rendered manifests say so, and `loop.decide` learns it from them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from devloop.config import model
 from devloop.events import StepName
 
 IMAGE_STEPS: tuple[StepName, ...] = ("build", "place")
-UNIT_STEPS: tuple[StepName, ...] = ("render", "apply", "ready")
+UNIT_STEPS: tuple[StepName, ...] = ("render", "await", "apply", "ready")
 ALL_STEPS = frozenset((*IMAGE_STEPS, *UNIT_STEPS))
 
 
@@ -44,17 +44,26 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True)
 class Graph:
-    """`images`: artifact → the artifacts it requires. `units`: unit → the units it needs. `steps`: what is wanted of them."""
+    """`images`: artifact → the artifacts it requires. `units`: unit → the units it needs. `steps`: what is wanted of them.
+
+    `waits`: unit → what it needs of the cluster besides, as text; a unit without such needs is left out, and waits for nothing.
+    """
 
     images: Mapping[str, tuple[str, ...]]
     units: Mapping[str, tuple[str, ...]]
     steps: frozenset[StepName] = ALL_STEPS
+    waits: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """All nodes, dependencies first."""
         images = [Node(image_target(name), step) for name in _sorted(self.images) for step in IMAGE_STEPS]
-        units = [Node(unit_target(name), step) for name in _sorted(self.units) for step in UNIT_STEPS]
+        units = [
+            Node(unit_target(name), step)
+            for name in _sorted(self.units)
+            for step in UNIT_STEPS
+            if step != "await" or name in self.waits
+        ]
         return tuple(node for node in (*images, *units) if node.step in self.steps)
 
     @cached_property
@@ -86,8 +95,9 @@ def make(project: model.Project, steps: Iterable[StepName] = ALL_STEPS) -> Graph
     """The graph of a valid project, reduced to `steps`."""
     return Graph(
         images={each.image: tuple(r.image for r in each.requires) for each in project.build.artifacts},
-        units={each.name: each.needs for each in project.deploy},
+        units={each.name: each.needed_units for each in project.deploy},
         steps=frozenset(steps),
+        waits={each.name: repr(each.needed_resources) for each in project.deploy if each.needed_resources},
     )
 
 

@@ -140,6 +140,13 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class Met:
+    """What a unit needs of the cluster is there."""
+
+    unit: str
+
+
+@dataclass(frozen=True)
 class Ready:
     """A unit whose objects all do their work. `summary`: what was waited for, in words ("2 pods ready")."""
 
@@ -147,7 +154,7 @@ class Ready:
     summary: str = ""
 
 
-Product = Image | Placed | Rendered | Applied | Ready
+Product = Image | Placed | Rendered | Met | Applied | Ready
 
 
 @dataclass(frozen=True)

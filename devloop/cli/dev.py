@@ -82,6 +82,7 @@ class Development:
             wanted=ALL_STEPS,
             namespace=cluster.namespace,
             live=self,
+            is_staying=True,
         )
         self._is_manual = watch is Watch.manual
         self._watcher = Watcher(scope, self._on_batch, self._on_notice, mode=watch.value, on_held=self._on_held)

@@ -84,7 +84,7 @@ class Session:
     """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster.
 
     `is_reusing`, `is_uncached`: see loop.image_steps.ImagePolicy; with the latter, all artifacts are built anew and stay so.
-    `tag_policy`: the readable tag that images get besides, if any.
+    `tag_policy`: the readable tag that images get besides, if any. `is_staying`: see loop.surroundings.Surroundings.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Session:
         is_reusing: bool = False,
         is_uncached: bool = False,
         tag_policy: model.TagPolicy | None = None,
+        is_staying: bool = False,
     ) -> None:
         self.scope = scope
         self.doors = doors
@@ -109,7 +110,7 @@ class Session:
         self.wanted = frozenset(wanted)
         self._live = live or NobodyLive()
         self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base, self._image_id)
-        around = Surroundings(current, doors, self.tracker, report.emit, namespace, self._post, self._live)
+        around = Surroundings(current, doors, self.tracker, report.emit, namespace, self._post, self._live, is_staying)
         self.steps = Steps(
             around,
             ImagePolicy(

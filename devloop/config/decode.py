@@ -144,13 +144,14 @@ class _Decoder:
     def _exclusive(self, record: type[Any], node: Map, path: KeyPath) -> None:
         at_most: tuple[str, ...] = getattr(record, "at_most_one", ())
         exactly: tuple[str, ...] = getattr(record, "exactly_one", ())
-        given = [key for key, value in node.entries if key.text in (*at_most, *exactly) and not _is_nothing(value)]
-        if len(given) > 1:
-            names = _and([key.text for key in given])
-            self._wrong(given[1].place, f"{names} exclude each other", path, "keep one of them")
-        elif exactly and not given:
-            choice = ", ".join(f"`{each}`" for each in exactly)
-            self._wrong(node.place, f"none of {choice} is there", path, "give one of them")
+        for group in (at_most, exactly):
+            given = [key for key, value in node.entries if key.text in group and not _is_nothing(value)]
+            if len(given) > 1:
+                names = _and([key.text for key in given])
+                self._wrong(given[1].place, f"{names} exclude each other", path, "keep one of them")
+            elif group is exactly and exactly and not given:
+                choice = ", ".join(f"`{each}`" for each in exactly)
+                self._wrong(node.place, f"none of {choice} is there", path, "give one of them")
 
     def _limits(self, field: Field, value: Any, node: Node, path: KeyPath) -> None:
         if field.choices and value not in field.choices:

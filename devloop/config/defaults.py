@@ -25,6 +25,32 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 _SPELT = {name: kind for kind, names in KINDS.items() for name in (kind, *names)}
 
+# What a unit may need: the kind as Kubernetes spells it, and where it lives; by the names that kubectl knows.
+RESOURCES: Mapping[str, tuple[str, str]] = {
+    name: (api_version, kind)
+    for api_version, kind, short in (
+        ("v1", "Pod", ("po", "pods")),
+        ("v1", "Service", ("svc", "services")),
+        ("v1", "ConfigMap", ("cm", "configmaps")),
+        ("v1", "Secret", ("secrets",)),
+        ("v1", "Namespace", ("ns", "namespaces")),
+        ("v1", "Node", ("no", "nodes")),
+        ("v1", "PersistentVolumeClaim", ("pvc", "persistentvolumeclaims")),
+        ("v1", "PersistentVolume", ("pv", "persistentvolumes")),
+        ("v1", "ServiceAccount", ("sa", "serviceaccounts")),
+        ("apps/v1", "Deployment", ("deploy", "deployments")),
+        ("apps/v1", "StatefulSet", ("sts", "statefulsets")),
+        ("apps/v1", "DaemonSet", ("ds", "daemonsets")),
+        ("apps/v1", "ReplicaSet", ("rs", "replicasets")),
+        ("batch/v1", "Job", ("jobs",)),
+        ("networking.k8s.io/v1", "Ingress", ("ing", "ingresses")),
+        ("storage.k8s.io/v1", "StorageClass", ("sc", "storageclasses")),
+        ("apiregistration.k8s.io/v1", "APIService", ("apiservices",)),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition", ("crd", "crds", "customresourcedefinitions")),
+    )
+    for name in (kind.lower(), *short)
+}
+
 _MAGIC = frozenset("*?[")
 _MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 # Parts of a path that say nothing about what lies there.
@@ -44,9 +70,18 @@ def fill(project: model.Project, base: Path) -> model.Project:
 
 def _unit(unit: model.Unit, project: str) -> model.Unit:
     name = unit.name or to_label(_derived(unit)) or project
+    unit = replace(unit, needs=tuple(map(_need, unit.needs)))
     if unit.helm is None:
         return replace(unit, name=name)
     return replace(unit, name=name, helm=replace(unit.helm, release=unit.helm.release or name))
+
+
+def _need(need: model.Need) -> model.Need:
+    kind, slash, name = (need.resource or "").partition("/")
+    if need.api_version is not None or not name or kind.lower() not in RESOURCES:
+        return need
+    api_version, spelt = RESOURCES[kind.lower()]
+    return replace(need, resource=spelt + slash + name, api_version=api_version)
 
 
 def _derived(unit: model.Unit) -> str:

@@ -33,7 +33,7 @@ from devloop.config.builders import (
     Secret,
 )
 from devloop.config.documented import doc as _doc
-from devloop.config.units import Helm, Kustomize, Unit
+from devloop.config.units import Helm, Kustomize, Need, Unit
 
 # Those of `around`, `builders` and `units` are read as this module's: one module has the whole configuration.
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Jib",
     "Ko",
     "Kustomize",
+    "Need",
     "Secret",
     "TagComponent",
     "TagPolicy",

@@ -74,6 +74,8 @@ def _may_apply(state: State, node: Node) -> bool:
         return False
     if not state.policy.is_partial and not all(map(state.is_placed, state.uses(node.target))):
         return False
+    if state.graph.unit_names[node.target] in state.graph.waits and not state.is_current(Node(node.target, "await")):
+        return False
     return all(
         _is_needed_ready(state, unit_target(need)) for need in state.graph.units[state.graph.unit_names[node.target]]
     )
@@ -255,6 +257,8 @@ def _reason(state: State, node: Node) -> str:
             )
         case "place":
             return "new image"
+        case "await":
+            return "needed before it is applied"
         case "apply" if have is not None:
             basis = state.basis(node)
             new = [name for name in basis if name != MANIFESTS and basis[name] not in (have.basis.get(name), HELD)]

@@ -161,6 +161,10 @@ def _want(state: State, node: Node, wants: Mapping[Node, str | None]) -> str | N
             return _digest("build", inputs, *(state.have[each].digest for each in required))
         case "render":
             return state.inputs.get(node.target)
+        case "await":
+            # With its inputs, so that an edit of a unit whose wait failed tries that again.
+            inputs = state.inputs.get(node.target)
+            return _digest("await", state.graph.waits[state.graph.unit_names[node.target]], inputs) if inputs else None
         case "place":
             before = Node(node.target, "build")
         case _:

@@ -47,6 +47,8 @@ class Steps:
                     return self._images.place(scope, start, product)
                 case "render":
                     return self._units.render(scope, start)
+                case "await":
+                    return self._units.await_needs(scope, start)
                 case "apply":
                     return self._units.apply(scope, start, product)
                 case _:

@@ -87,7 +87,8 @@ class Plan:
 class Surroundings:
     """What all steps of a session share. `plan` is replaced when the configuration changes; the rest stays.
 
-    `post` tells the loop of inputs that moved while a step read them. `namespace`: for objects that name none.
+    `post` tells the loop of inputs that moved while a step read them. `namespace`: for objects that name none. `is_staying`: whether the
+    session goes on after its first pass, so that what is not there yet may still come.
     """
 
     plan: Plan
@@ -97,6 +98,7 @@ class Surroundings:
     namespace: str
     post: Callable[[Changed], None]
     live: Live
+    is_staying: bool = False
 
     def tools(self, target: str = "") -> Tools:
         """The capabilities of a stage, with its output told as the target's."""

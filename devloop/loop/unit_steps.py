@@ -19,8 +19,8 @@ from devloop.loop.messages import Start
 from devloop.loop.state import MANIFESTS
 from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
-from devloop.observe import status
-from devloop.products import Applied, Outcome, Product, Rendered
+from devloop.observe import needs, status
+from devloop.products import Applied, Met, Outcome, Product, Rendered
 from devloop.render import images
 from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
@@ -56,6 +56,20 @@ class UnitSteps:
         used = images.used(manifests, tuple(self._around.plan.artifacts))
         written = {identity(each.object, self._around.namespace): each.source for each in manifests}
         return Outcome(Rendered(unit.name, manifests, used, start.digest, written), note=f"{len(manifests)} objects")
+
+    def await_needs(self, scope: Scope, start: Start) -> Outcome:
+        """Waits for what the unit needs of the cluster. Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
+        unit = self._around.plan.units[start.node.target.removeprefix("deploy/")]
+        needs.wait(
+            scope,
+            _required(self._around.doors.pods),
+            unit.needed_resources,
+            self._around.namespace,
+            where=start.node.target,
+            is_endless=self._around.is_staying,
+            on_progress=self._around.tools(start.node.target).line,
+        )
+        return Outcome(Met(unit.name), note=", ".join(each.name for each in unit.needed_resources))
 
     def apply(self, scope: Scope, start: Start, product: Products) -> Outcome:
         """Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""

@@ -76,7 +76,7 @@ deploy:
     helm: {chart: chart, release: pg, values: [dev.yaml], set: {size: 1Gi, replicas: 2}, namespace: data}
     readyDeadlineSeconds: 60
   - name: web
-    needs: [db]
+    needs: [db, {resource: job/migrate, namespace: ops, timeoutSeconds: 30}]
     kustomize: {path: overlays/dev}
 cluster: {context: kind-dev, namespace: dev, registry: "localhost:5001"}
 portForward:
@@ -86,6 +86,7 @@ logs: {enabled: false, prefix: pod, exclude: [istio-*]}
 """,
     ).project
     custom = model.Custom("./build.sh\necho done\n", model.CustomDependencies(("src/**/*.py",), ("*.md",), "ls"))
+    job = model.Need(resource="Job/migrate", api_version="batch/v1", namespace="ops", timeout_seconds=30)
     arguments = {"A": "1", "B": "true", "C": "1.10", "D": "x", "E": "0x10", "F": ""}
     assert project == model.Project(
         api_version="devloop/v1",
@@ -105,7 +106,7 @@ logs: {enabled: false, prefix: pod, exclude: [istio-*]}
                 helm=model.Helm("chart", "pg", ("dev.yaml",), {"size": "1Gi", "replicas": "2"}, "data"),
                 ready_deadline_seconds=60,
             ),
-            model.Unit("web", ("db",), kustomize=model.Kustomize("overlays/dev")),
+            model.Unit("web", (model.Need("db"), job), kustomize=model.Kustomize("overlays/dev")),
         ),
         cluster=model.Cluster("kind-dev", "dev", "localhost:5001"),
         port_forward=(

@@ -22,7 +22,7 @@ from devloop.loop.messages import (
     UpdateStarted,
 )
 from devloop.loop.state import HELD, MANIFESTS, Policy, State
-from devloop.products import Applied, Image, Placed, Product, Ready, Rendered
+from devloop.products import Applied, Image, Met, Placed, Product, Ready, Rendered
 
 Choose = Callable[[int], int]  # n → one of 0 … n-1
 
@@ -59,7 +59,8 @@ class World:
             self.uses[unit] = tuple(name for name in names if self.choose(2))
         for target in [*map(image_target, names), *map(unit_target, units)]:
             self.disk.setdefault(target, self.next_edit())
-        return Graph(images, needs)
+        waits = {name: "job" for name in units if self.choose(3) == 0}
+        return Graph(images, needs, waits=waits)
 
     def next_edit(self) -> int:
         self.edits += 1
@@ -90,7 +91,7 @@ class World:
         # A cancelled step may still have come to its end, or fail over being stopped.
         if was_cancelled and self.choose(3):
             self.tell(Cancelled(node) if self.choose(2) else Failed(node, start.digest))
-        elif node.target in self.broken and node.step in ("build", "render", "ready"):
+        elif node.target in self.broken and node.step in ("build", "render", "await", "ready"):
             self.tell(Failed(node, start.digest))
         else:
             self.tell(Done(node, start.digest, self.product(node, start)))
@@ -104,6 +105,8 @@ class World:
                 return Placed(name, f"{name}:{start.digest[:16]}", "sha256:1")
             case "render":
                 return Rendered(name, (), frozenset(self.uses.get(name, ())), start.digest)
+            case "await":
+                return Met(name)
             case "apply":
                 written = {key: ref for key, ref in start.basis.items() if key != MANIFESTS and key not in start.holds}
                 self.live[name] = {**self.live.get(name, {}), **written}
@@ -153,6 +156,8 @@ class World:
                 assert state.is_current(Node(image_target(name), "build")), "built on a base that is not fresh"
         if node.step == "apply":
             assert state.is_current(Node(node.target, "render"))
+            wait = Node(node.target, "await")
+            assert wait not in state.graph.nodes or state.is_current(wait), "applied before what it needs is there"
             refs = {name: ref for name, ref in start.basis.items() if name not in (MANIFESTS, *start.holds)}
             assert HELD not in refs.values()
             assert self.is_partial or not start.holds

@@ -22,7 +22,7 @@ from devloop.loop.messages import (
     UpdateStarted,
 )
 from devloop.loop.state import Policy, State
-from devloop.products import Applied, Image, Placed, Product, Ready, Rendered
+from devloop.products import Applied, Image, Met, Placed, Product, Ready, Rendered
 
 A, B, U = "image/a", "image/b", "deploy/u"
 BUILD_A, PLACE_A, BUILD_B, PLACE_B = Node(A, "build"), Node(A, "place"), Node(B, "build"), Node(B, "place")
@@ -60,6 +60,7 @@ class Driver:
             "build": Image(name, f"{name}:{start.digest}", ""),
             "place": Placed(name, f"{name}:{start.digest}", ""),
             "render": Rendered(name, (), self.uses, start.digest),
+            "await": Met(name),
             "apply": Applied(name, "", ()),
             "ready": Ready(name),
         }
@@ -89,6 +90,23 @@ def test_the_first_pass_builds_and_renders_everything_at_once() -> None:
     actions = Driver(TWO_IMAGES).edit(a="1", b="1", u="1")
     assert nodes(actions, Start) == [BUILD_A, BUILD_B, RENDER]
     assert isinstance(actions[0], UpdateStarted)
+
+
+def test_a_unit_is_applied_once_what_it_needs_of_the_cluster_is_there() -> None:
+    driver = Driver(Graph({}, {"u": (), "v": ()}, waits={"u": "job/migrate"}))
+    wait = Node(U, "await")
+    driver.tell(Changed({U: "1", "deploy/v": "1"}))
+    assert set(driver.state.running) == {RENDER, wait, Node("deploy/v", "render")}
+    assert nodes(driver.done(RENDER), Start) == []
+    assert nodes(driver.done(Node("deploy/v", "render")), Start) == [Node("deploy/v", "apply")]
+    assert nodes(driver.done(wait), Start) == [APPLY]
+
+
+def test_an_edit_of_a_unit_whose_wait_failed_waits_again() -> None:
+    driver = Driver(Graph({}, {"u": ()}, waits={"u": "job/migrate"}))
+    driver.tell(Changed({U: "1"}))
+    driver.fail(Node(U, "await"))
+    assert nodes(driver.tell(Changed({U: "2"}, ("f",))), Start) == [Node(U, "await")]
 
 
 def test_an_edit_starts_its_own_target_only() -> None:

@@ -5,7 +5,9 @@ Comes in: a project with its defaults, and where its values are written. Goes ou
 
 from __future__ import annotations
 
+from devloop import fieldpaths
 from devloop.config import model, names
+from devloop.config.defaults import RESOURCES
 from devloop.config.names import did_you_mean
 from devloop.config.paths import Finding, KeyPath, Positions
 from devloop.config.rules.places import UNITS, Rule, cycles, globs, no_label, numbered
@@ -37,26 +39,62 @@ def unit_names_are_unique(project: model.Project, positions: Positions) -> list[
     return found
 
 
-def needed_units_exist(project: model.Project, _: Positions) -> list[Finding]:
+def needed_units_exist(project: model.Project, positions: Positions) -> list[Finding]:
     known = dict.fromkeys(each.name for each in project.deploy)
     found = []
     for unit, path in numbered(project.deploy, UNITS):
         for need, inner in numbered(unit.needs, (*path, "needs")):
-            if need not in known:
+            if need.unit and need.unit not in known:
                 others = [each for each in known if each != unit.name]
-                hint = did_you_mean(need, others, f"units are {', '.join(known)}" if len(known) <= 10 else None)
-                found.append(Finding(inner, f"no unit is named `{need}`", hint, basis=(UNITS,)))
+                hint = did_you_mean(need.unit, others, f"units are {', '.join(known)}" if len(known) <= 10 else None)
+                here = positions.first((*inner, "unit"), inner)
+                found.append(Finding(here, f"no unit is named `{need.unit}`", hint, basis=(UNITS,)))
     return found
 
 
-def needs_has_no_cycle(project: model.Project, _: Positions) -> list[Finding]:
-    edges = {each.name: each.needs for each in project.deploy}
+def needs_has_no_cycle(project: model.Project, positions: Positions) -> list[Finding]:
+    edges = {each.name: each.needed_units for each in project.deploy}
     index = {each.name: number for number, each in enumerate(project.deploy)}
     found = []
     for cycle in cycles(edges):
-        path: KeyPath = (*UNITS, index[cycle[0]], "needs", edges[cycle[0]].index(cycle[1]))
-        found.append(Finding(path, f"a cycle: {' → '.join(cycle)}", "one of them has to be applied first"))
+        unit = project.deploy[index[cycle[0]]]
+        at = [each.unit for each in unit.needs].index(cycle[1])
+        inner: KeyPath = (*UNITS, index[cycle[0]], "needs", at)
+        here = positions.first((*inner, "unit"), inner)
+        found.append(Finding(here, f"a cycle: {' → '.join(cycle)}", "one of them has to be applied first"))
     return found
+
+
+def needed_resources_are_known(project: model.Project, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        for need, inner in numbered(unit.needs, (*path, "needs")):
+            if need.resource is None:
+                continue
+            here = (*inner, "resource")
+            if not (need.kind and need.object_name):
+                message = f"`{need.resource}` does not say both kind and name"
+                found.append(Finding(here, message, "for example `job/migrate`"))
+            elif need.api_version is None:
+                hint = did_you_mean(
+                    need.kind, RESOURCES, "for a kind that is not Kubernetes' own, say its `apiVersion` too"
+                )
+                found.append(Finding(here, f"`{need.kind}` is no kind that Kubernetes has by itself", hint))
+            elif not names.is_subdomain(need.object_name):
+                message = f"`{need.object_name}` is no name of a {need.kind}"
+                found.append(Finding(here, message, "use lower-case letters, digits, `-` and `.`"))
+            found += _paths(need, inner)
+    return found
+
+
+def _paths(need: model.Need, inner: KeyPath) -> list[Finding]:
+    if need.jsonpath is None:
+        return []
+    try:
+        fieldpaths.parse(need.jsonpath.partition("=")[0].strip().removeprefix("{").removesuffix("}"))
+    except ValueError as exc:
+        return [Finding((*inner, "jsonpath"), str(exc), "for example `{.status.phase}=Running`")]
+    return []
 
 
 def globs_are_valid(project: model.Project, _: Positions) -> list[Finding]:
@@ -86,6 +124,7 @@ RULES: tuple[Rule, ...] = (
     unit_names_are_unique,
     needed_units_exist,
     needs_has_no_cycle,
+    needed_resources_are_known,
     globs_are_valid,
     releases_are_valid,
 )
