@@ -18,6 +18,7 @@ class Secret:
     """A secret that a build may use with `RUN --mount=type=secret`. It is in no layer, and another value builds nothing anew."""
 
     exactly_one: ClassVar[tuple[str, ...]] = ("file", "env")
+    merged_by: ClassVar[tuple[str, ...]] = ("id",)
 
     id: str = _doc("The name by which the Dockerfile asks for it.", examples=["npmrc"])
     file: str | None = _doc("The file that holds it, relative to the context.", default=None, also=("src",))

@@ -50,35 +50,48 @@ class _Decoder:
         self.problems: list[Problem] = []
         self.tainted: set[KeyPath] = set()
         self._known: dict[type[Any], tuple[Field, ...]] = {}
+        self._parts = 0  # how many fields around this place hold only a part of what they stand for
 
     def record(self, shape: Record, node: Map, path: KeyPath) -> Any:
         if shape.type not in self._known:
             self._known[shape.type] = fields(shape.type)
         known = self._known[shape.type]
         meant = self._unknown(node, known, path)
-        values = {each.name: self._field(each, node, path, is_meant=each.key in meant) for each in known}
+        own = {each.key for each in known if each.is_required} if self._parts else set()
+        named = own & set(getattr(shape.type, "merged_by", ()))
+        may_lack = own - named if named else own
+        values = {
+            each.name: self._field(each, node, path, may_lack=each.key in meant or each.key in may_lack)
+            for each in known
+        }
         self._exclusive(shape.type, node, path)
         return shape.type(**values)
 
-    def _field(self, field: Field, node: Map, path: KeyPath, *, is_meant: bool) -> Any:
-        """The field's value. `is_meant`: it is there under a wrong name, so it is not said to be missing."""
+    def _field(self, field: Field, node: Map, path: KeyPath, *, may_lack: bool) -> Any:
+        """The field's value. `may_lack`: it is there under a wrong name, or elsewhere, so it is not said to be missing."""
         otherwise = _empty(field.shape) if field.is_required else field.default
         found = node.values.get(field.key)
         here = (*path, field.key)
         if found is None or _is_nothing(found):
-            if field.is_required and not is_meant:
+            if field.is_required and not may_lack:
                 self._wrong(
                     found.place if found else node.place, f"`{field.key}` is missing", path, _example(field), taint=here
                 )
             return otherwise
+        self._parts += field.is_part
         value = self._value(field.shape, found, here)
+        self._parts -= field.is_part
         if value is _WRONG:
             return otherwise
         self._limits(field, value, found, here)
         return value
 
     def _value(self, shape: Shape, node: Node, path: KeyPath) -> Any:
+        if not isinstance(node, Scalar) and node.tag and not self._parts:
+            self._wrong(node.place, f"`{node.tag}` means something in a profile only", path, "leave it out")
         match shape, node:
+            case "anything", _:
+                return node
             case "text", Scalar(kind="text"):
                 return self._text(node, path)
             case "whole" | "whole or text", Scalar(kind="whole"):
@@ -149,7 +162,7 @@ class _Decoder:
             if len(given) > 1:
                 names = _and([key.text for key in given])
                 self._wrong(given[1].place, f"{names} exclude each other", path, "keep one of them")
-            elif group is exactly and exactly and not given:
+            elif group is exactly and exactly and not given and not self._parts:
                 choice = ", ".join(f"`{each}`" for each in exactly)
                 self._wrong(node.place, f"none of {choice} is there", path, "give one of them")
 
@@ -187,6 +200,8 @@ def _empty(shape: Shape) -> Any:
             return False
         case "texts":
             return {}
+        case "anything":
+            return None
         case Many():
             return ()
         case Record(record):
@@ -207,6 +222,8 @@ def _wanted(shape: Shape) -> str:
             return "a whole number or a name"
         case "texts":
             return "a mapping of names to text"
+        case "anything":
+            return "a value"
         case Many("text"):
             return "a list of text"
         case Many():

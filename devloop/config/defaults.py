@@ -69,11 +69,16 @@ def fill(project: model.Project, base: Path) -> model.Project:
 
 
 def _unit(unit: model.Unit, project: str) -> model.Unit:
-    name = unit.name or to_label(_derived(unit)) or project
+    name = unit_name(unit) or project
     unit = replace(unit, needs=tuple(map(_need, unit.needs)))
     if unit.helm is None:
         return replace(unit, name=name)
     return replace(unit, name=name, helm=replace(unit.helm, release=unit.helm.release or name))
+
+
+def unit_name(unit: model.Unit) -> str:
+    """The unit's name, or the one that what it deploys gives it; empty when that says nothing."""
+    return unit.name or to_label(_derived(unit))
 
 
 def _need(need: model.Need) -> model.Need:

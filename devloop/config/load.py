@@ -1,18 +1,20 @@
 """From a path to a valid project, or to everything that is wrong with it.
 
 Comes in: what `-f` says. Goes out: the project with its defaults, the files that were read, and where each value is written. The steps
-are text → tree → merge → model → defaults → rules. It keeps nothing between calls, so that a changed file is simply loaded again.
+are text → tree → profiles → model → defaults → rules. It keeps nothing between calls, so that a changed file is simply loaded again.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devloop.config import defaults, files, merge, model, tree, validate
+from devloop.config import defaults, files, model, profiles, tree, validate
 from devloop.config.decode import decode
 from devloop.config.paths import Positions, problem, untainted
+from devloop.config.profiles import NOWHERE, Facts
 from devloop.config.syntax import MAX_BYTES
 from devloop.config.tree import Map, Scalar
 from devloop.errors import ConfigError, Problem, UsageError
@@ -27,13 +29,18 @@ _SMALLEST = (
 
 @dataclass(frozen=True)
 class Loaded:
-    """A valid configuration. `base`: the absolute folder that its paths are relative to; `files`: all that was read for it."""
+    """A valid configuration. `base`: the absolute folder that its paths are relative to; `files`: all that was read for it.
+
+    `active`: the profiles that are in it, with why; `warnings`: what is worth knowing about how it came to be.
+    """
 
     project: model.Project
     file: Path
     base: Path
     files: tuple[Path, ...]
     positions: Positions
+    active: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def find(start: Path | None) -> Path:
@@ -57,27 +64,28 @@ def find(start: Path | None) -> Path:
     return asked
 
 
-def load(path: Path) -> Loaded:
-    """Reads the configuration and all that it names on disk. Blocks on the disk.
+def load(path: Path, asked: Sequence[str] = (), facts: Facts = NOWHERE) -> Loaded:
+    """Reads the configuration and all that it names on disk. Blocks on the disk. `asked`, `facts`: see profiles.apply.
 
     Raises: ConfigError with every problem, in the order of their positions; UsageError when the file cannot be read.
     """
     file = Path(os.path.abspath(path))
-    trees = [tree.parse(_read(file), _shown(file))]
-    root = merge.merge([each.root for each in trees])
-    _require_version(root)
+    read = tree.parse(_read(file), _shown(file))
+    _require_version(read.root)
+    applied = profiles.apply(read.root, asked, facts)
+    root = applied.root
     decoded = decode(root, model.Project)
     project = defaults.fill(decoded.value, file.parent)
     positions = Positions(root)
     findings = [*validate.check(project, positions), *files.check(project, file.parent, positions)]
     problems = [
-        *(problem for each in trees for problem in each.problems),
+        *read.problems,
         *decoded.problems,
         *(positions.problem(each) for each in untainted(findings, decoded.tainted)),
     ]
     if problems:
         raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=_position)))
-    return Loaded(project, file, file.parent, (file,), positions)
+    return Loaded(project, file, file.parent, (file,), positions, applied.active, applied.warnings)
 
 
 def _read(file: Path) -> bytes:

@@ -2,14 +2,14 @@
 
 Comes in: nothing. Goes out: dataclasses whose fields carry their YAML documentation (`metadata["doc"]`). A field `build_args` is
 spelt `buildArgs` in YAML. A class may say what holds between its fields: `exactly_one` and `at_most_one` name fields, as YAML
-spells them, that exclude each other, `shorthand` the field that text in place of the mapping stands for. No I/O, no defaults that
-depend on the machine.
+spells them, that exclude each other, `shorthand` the field that text in place of the mapping stands for, `merged_by` the fields by
+which a profile knows an entry of a list again. No I/O, no defaults that depend on the machine.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from devloop.config.around import (
     CustomTemplate,
@@ -77,6 +77,8 @@ class Metadata:
 class Require:
     """Another artifact that this one is built on."""
 
+    merged_by: ClassVar[tuple[str, ...]] = ("image",)
+
     image: str = _doc("The `image` of another artifact of this file.")
     alias: str | None = _doc(
         "The build argument (docker) or environment variable (all others) that gets its ref. Default: the image's last path "
@@ -95,6 +97,7 @@ class Artifact:
     """An image and how it is built: with `docker` (the default), or another one of the builders below."""
 
     at_most_one: ClassVar[tuple[str, ...]] = ("docker", "custom", "ko", "jib", "bazel", "buildpacks")
+    merged_by: ClassVar[tuple[str, ...]] = ("image",)
 
     image: str = _doc("The image's name, without a tag; manifests name it the same way.", examples=["shop/api"])
     context: str = _doc("The folder that the build sees, relative to this file.", default=".")
@@ -145,6 +148,8 @@ class Cluster:
 class PortForward:
     """A port of a workload or service, on this machine."""
 
+    merged_by: ClassVar[tuple[str, ...]] = ("resource", "port")
+
     resource: str = _doc(
         "`kind/name`: pod, deployment, statefulset, daemonset, replicaset, job or service; or kubectl's short name of the kind.",
         examples=["deployment/api"],
@@ -175,6 +180,62 @@ class Logs:
 
 
 @dataclass(frozen=True)
+class Activation:
+    """When a profile is active by itself: when all of this is so."""
+
+    env: str | None = _doc(
+        "`NAME=PATTERN`: the environment variable as a whole matches the regular expression; `NAME=!PATTERN`: it does not.",
+        default=None,
+        examples=["CI=true", "USER=!root"],
+    )
+    kube_context: str | None = _doc(
+        "A regular expression that the name of the kubeconfig context matches as a whole; `!` before it: does not.",
+        default=None,
+        examples=["kind-.*"],
+    )
+    command: str | None = _doc(
+        "The command of devloop, as a regular expression; `!` before it: another one.",
+        default=None,
+        examples=["dev", "run|build"],
+    )
+    os: str | None = _doc("The system: linux, darwin or windows.", default=None, choices=("linux", "darwin", "windows"))
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A change by place (RFC 6902), for what merging cannot say."""
+
+    path: str = _doc("Where, as a JSON pointer.", examples=["/build/artifacts/0/docker/target"])
+    op: str = _doc("What to do.", default="replace", choices=("add", "remove", "replace", "move", "copy", "test"))
+    value: Any = _doc("The value, for `add`, `replace` and `test`.", default=None)
+    from_: str | None = _doc("Where from, for `move` and `copy`.", default=None)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Changes to the configuration that are made together, when asked for or when something is so.
+
+    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward` and `logs` is laid over the rest of the file: mappings merge,
+    lists of named things merge by their names, anything else is replaced; `null` takes a value away. Before a value, `!replace` puts it
+    in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name out of its list.
+    """
+
+    merged_by: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: str = _doc("Its name, for `--profile`.")
+    activation: tuple[Activation, ...] = _doc(
+        "It is active by itself when one of these holds.", default=(), examples=[[{"kubeContext": "kind-.*"}]]
+    )
+    patches: tuple[Patch, ...] = _doc("Changes by place, made after all else of the profile.", default=())
+    metadata: Metadata | None = _doc("As at the top.", part=True, default=None)
+    build: Build | None = _doc("As at the top.", part=True, default=None)
+    deploy: tuple[Unit, ...] = _doc("As at the top.", part=True, default=())
+    cluster: Cluster | None = _doc("As at the top.", part=True, default=None)
+    port_forward: tuple[PortForward, ...] = _doc("As at the top.", part=True, default=())
+    logs: Logs | None = _doc("As at the top.", part=True, default=None)
+
+
+@dataclass(frozen=True)
 class Project:
     """The whole of devloop.yaml."""
 
@@ -185,3 +246,4 @@ class Project:
     cluster: Cluster = _doc("Where to deploy.", default=Cluster())
     port_forward: tuple[PortForward, ...] = _doc("Ports to have on this machine while `dev` runs.", default=())
     logs: Logs = _doc("Whose logs are shown, and how.", default=Logs())
+    profiles: tuple[Profile, ...] = _doc("Sets of changes for other machines, clusters or purposes.", default=())

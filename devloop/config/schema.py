@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from devloop.config import model
@@ -48,21 +48,46 @@ def _schema() -> dict[str, Any]:
         "$id": f"urn:{model.API_VERSION.replace('/', ':config:')}",
         "title": "devloop.yaml",
         "$ref": "#/$defs/Project",
-        "$defs": {record.__name__: _object(record) for record in records},
+        "$defs": {
+            **{record.__name__: _object(record) for record in records},
+            **{_PART + record.__name__: _object(record, _PART) for record in _of_profiles(records)},
+        },
     }
 
 
-def _object(record: type[Any]) -> dict[str, Any]:
+_PART = "PartOf"
+
+
+def _of_profiles(records: Iterable[type[Any]]) -> dict[type[Any], None]:
+    """What a profile may hold a part of."""
+    parts = [each.shape for record in records for each in fields(record) if each.is_part]
+    found = [each.item if isinstance(each, Many) else each for each in parts]
+    return dict.fromkeys(below for each in found if isinstance(each, Record) for below, _ in _records(each.type, ""))
+
+
+def _or_nothing(made: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "anyOf": [{key: each for key, each in made.items() if key != "description"}, {"type": "null"}],
+        "description": made["description"],
+    }
+
+
+def _object(record: type[Any], prefix: str = "") -> dict[str, Any]:
+    """`prefix`: of the definitions for what stands in a profile, where a part is enough and `null` takes away."""
     known = fields(record)
     made: dict[str, Any] = {
         "type": "object",
         "description": (record.__doc__ or "").strip(),
         "additionalProperties": False,
-        "properties": {each.key: _property(each) for each in known},
+        "properties": {
+            each.key: _or_nothing(_property(each, prefix)) if prefix else _property(each, _PART if each.is_part else "")
+            for each in known
+        },
     }
-    if required := [each.key for each in known if each.is_required]:
+    names = getattr(record, "merged_by", ())
+    if required := [each.key for each in known if each.is_required and (not prefix or each.key in names)]:
         made["required"] = required
-    if exactly := getattr(record, "exactly_one", ()):
+    if (exactly := getattr(record, "exactly_one", ())) and not prefix:
         made["oneOf"] = [{"required": [key]} for key in exactly]
     if at_most := getattr(record, "at_most_one", ()):
         pairs = [{"required": list(pair)} for pair in itertools.combinations(at_most, 2)]
@@ -70,8 +95,8 @@ def _object(record: type[Any]) -> dict[str, Any]:
     return made
 
 
-def _property(field: Field) -> dict[str, Any]:
-    made = {**_type(field.shape), "description": field.doc}
+def _property(field: Field, prefix: str = "") -> dict[str, Any]:
+    made = {**_type(field.shape, prefix), "description": field.doc}
     if isinstance(field.shape, Many) and field.minimum is not None:
         made["minItems"] = field.minimum
     elif field.minimum is not None or field.maximum is not None:
@@ -81,14 +106,14 @@ def _property(field: Field) -> dict[str, Any]:
         }
     if field.choices:
         made["enum"] = list(field.choices)
-    if _says_something(field):
+    if _says_something(field) and not prefix:
         made["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
     if field.examples:
         made["examples"] = list(field.examples)
     return made
 
 
-def _type(shape: Shape) -> dict[str, Any]:
+def _type(shape: Shape, prefix: str = "") -> dict[str, Any]:
     match shape:
         case "text":
             return dict(_TEXT)
@@ -104,10 +129,12 @@ def _type(shape: Shape) -> dict[str, Any]:
                 "propertyNames": {"minLength": 1},
                 "additionalProperties": {"type": ["string", "number", "boolean"]},
             }
+        case "anything":
+            return {}
         case Many(item):
-            return {"type": "array", "items": _type(item)}
+            return {"type": "array", "items": _type(item, prefix)}
         case Record(record):
-            whole = {"$ref": f"#/$defs/{record.__name__}"}
+            whole = {"$ref": f"#/$defs/{prefix}{record.__name__}"}
             return {"anyOf": [whole, dict(_TEXT)]} if shape.shorthand else whole
 
 
@@ -115,6 +142,8 @@ def _records(record: type[Any], path: str) -> Iterator[tuple[type[Any], str]]:
     """A record and all below it, each with the path that leads to it; what a shape hides in a list has `[]`."""
     yield record, path
     for field in fields(record):
+        if field.is_part:
+            continue  # it is documented where the whole of it stands
         shape, here = field.shape, f"{path}.{field.key}".lstrip(".")
         if isinstance(shape, Many):
             shape, here = shape.item, f"{here}[]"
@@ -166,6 +195,8 @@ def _type_words(shape: Shape) -> str:
             return "number or text"
         case "texts":
             return "names with text"
+        case "anything":
+            return "any value"
         case Many(Record()):
             return "list, below"
         case Many(item):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 # What is no record and no list: text that is never empty; a whole number; true or false; a whole number or a name in its place; names
-# with their text, where numbers and flags are taken as they are written.
-Plain = Literal["text", "whole", "flag", "whole or text", "texts"]
+# with their text, where numbers and flags are taken as they are written; whatever YAML can say, as the node that it is.
+Plain = Literal["text", "whole", "flag", "whole or text", "texts", "anything"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ Shape = Plain | Many | Record
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a record. `name`: in Python; `key`: in YAML. `default` counts unless it is required."""
+    """A field of a record. `name`: in Python; `key`: in YAML. `default` counts unless it is required. `is_part`: it may say a part only of
+    what it stands for, since it is laid over the whole.
+    """
 
     name: str
     key: str
@@ -55,6 +57,7 @@ class Field:
     minimum: int | None = None
     maximum: int | None = None
     also: tuple[str, ...] = ()
+    is_part: bool = False
 
 
 def fields(record: type[Any]) -> tuple[Field, ...]:
@@ -67,7 +70,7 @@ def _field(each: dataclasses.Field[Any], hint: Any) -> Field:
     is_made = each.default_factory is not dataclasses.MISSING
     return Field(
         name=each.name,
-        key=_camel(each.name),
+        key=_camel(each.name.rstrip("_")),  # `from_` is `from`
         shape=_shape(hint),
         doc=each.metadata["doc"],
         is_required=each.default is dataclasses.MISSING and not is_made,
@@ -77,6 +80,7 @@ def _field(each: dataclasses.Field[Any], hint: Any) -> Field:
         minimum=each.metadata.get("minimum"),
         maximum=each.metadata.get("maximum"),
         also=tuple(each.metadata.get("also", ())),
+        is_part=each.metadata.get("part", False),
     )
 
 
@@ -89,6 +93,8 @@ def _shape(hint: Any) -> Shape:
     """Raises: TypeError for an annotation that has no YAML form here yet."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     scalars: Mapping[Any, Shape] = {str: "text", int: "whole", bool: "flag"}
+    if hint is Any:
+        return "anything"
     if hint in scalars:
         return scalars[hint]
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):

@@ -1,8 +1,8 @@
 """YAML as a tree in which every value knows its file, line and column.
 
 Comes in: bytes. Goes out: nodes, with anchors, aliases and merge keys (`<<`) resolved and what can be read in spite of problems. Plain
-scalars mean what YAML 1.2 says (`no` is text). It never builds Python objects from tags, never recurses on nesting, and refuses
-aliases that stand for more than a configuration can hold.
+scalars mean what YAML 1.2 says (`no` is text). Of tags it knows YAML's own and those in MERGE_TAGS, which it keeps for `merge`; it
+never builds Python objects from them, never recurses on nesting, and refuses aliases that stand for more than a configuration can hold.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _TAGS: Mapping[str, Kind] = {
     "tag:yaml.org,2002:bool": "flag",
     "tag:yaml.org,2002:null": "nothing",
 }
+# How a value of a profile is laid over what is below it.
+MERGE_TAGS = frozenset({"!replace", "!append", "!remove"})
 _COLLECTION_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
@@ -62,18 +64,20 @@ class Scalar:
 
 @dataclass(frozen=True)
 class List:
-    """Values in their order."""
+    """Values in their order. `tag`: one of MERGE_TAGS, or ""."""
 
     place: Place
     items: tuple[Node, ...]
+    tag: str = ""
 
 
 @dataclass(frozen=True)
 class Map:
-    """Fields in their order; no key stands twice."""
+    """Fields in their order; no key stands twice. `tag`: one of MERGE_TAGS, or ""."""
 
     place: Place
     entries: tuple[tuple[Scalar, Node], ...]
+    tag: str = ""
 
     @cached_property
     def values(self) -> Mapping[str, Node]:
@@ -129,6 +133,7 @@ class _Open:
     anchor: str | None
     is_map: bool
     children: list[Node]
+    tag: str = ""
     size: int = 1
     height: int = 0
 
@@ -161,14 +166,15 @@ class _Builder:
                 self._alias(event.anchor, place)
 
     def _begin(self, event: Any, place: Place, *, is_map: bool) -> None:
-        if event.tag is not None and event.tag not in _COLLECTION_TAGS:
+        tag = event.tag if event.tag in MERGE_TAGS else ""
+        if event.tag is not None and not tag and event.tag not in _COLLECTION_TAGS:
             raise _unknown_tag(place, event.tag)
-        self._open.append(_Open(place, event.anchor, is_map, []))
+        self._open.append(_Open(place, event.anchor, is_map, [], tag))
         self._limit_depth(place, len(self._open))
 
     def _end(self) -> None:
         done = self._open.pop()
-        node: Node = self._map(done) if done.is_map else List(done.place, tuple(done.children))
+        node: Node = self._map(done) if done.is_map else List(done.place, tuple(done.children), done.tag)
         self._add(node, done.anchor, done.size, done.height + 1)
 
     def _alias(self, name: str, place: Place) -> None:
@@ -216,7 +222,9 @@ class _Builder:
                 )
             own[key.text] = (key, value)
         return Map(
-            done.place, tuple((own | {name: entry for name, entry in merged.items() if name not in own}).values())
+            done.place,
+            tuple((own | {name: entry for name, entry in merged.items() if name not in own}).values()),
+            done.tag,
         )
 
 

@@ -106,6 +106,7 @@ class Unit:
     """One thing to deploy, from exactly one of `manifests`, `kustomize` or `helm`."""
 
     exactly_one: ClassVar[tuple[str, ...]] = ("manifests", "kustomize", "helm")
+    merged_by: ClassVar[tuple[str, ...]] = ("name",)
 
     name: str = _doc(
         "Its name in the output and in `needs`. Default: from what it deploys, so that it stays the same.", default=""

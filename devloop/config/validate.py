@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from devloop.config import model, names
 from devloop.config.paths import Finding, Positions
-from devloop.config.rules import around, artifacts, units
+from devloop.config.rules import around, artifacts, profiles, units
 from devloop.config.rules.places import ROOT, UNITS, Rule, no_label
 
 
@@ -29,4 +29,11 @@ def project_name_is_a_label(project: model.Project, _: Positions) -> list[Findin
     return [] if names.is_label(name) else [no_label(("metadata", "name"), name)]
 
 
-RULES: tuple[Rule, ...] = (there_is_work, project_name_is_a_label, *artifacts.RULES, *units.RULES, *around.RULES)
+RULES: tuple[Rule, ...] = (
+    there_is_work,
+    project_name_is_a_label,
+    *artifacts.RULES,
+    *units.RULES,
+    *around.RULES,
+    *profiles.RULES,
+)
