@@ -96,6 +96,11 @@ class Need:
         return self.unit or f"{self.kind.lower()}/{self.object_name}"
 
     @property
+    def field(self) -> str:
+        """The path in `jsonpath`, which kubectl writes in braces."""
+        return (self.jsonpath or "").partition("=")[0].strip().removeprefix("{").removesuffix("}")
+
+    @property
     def is_cluster_scoped(self) -> bool:
         """Whether the kind is one of Kubernetes' own that have no namespace."""
         return self.kind in CLUSTER_SCOPED

@@ -86,7 +86,7 @@ def answer(need: model.Need, live: Object | None, slices: Sequence[Object] = ())
         kind, _, status = need.condition.partition("=")
         return _condition(live, kind, status or "True")
     if need.jsonpath is not None:
-        return _value(live, need.jsonpath)
+        return _value(live, need)
     if _is_service(need):
         return _endpoints(live, slices)
     if is_workload(live):
@@ -95,7 +95,7 @@ def answer(need: model.Need, live: Object | None, slices: Sequence[Object] = ())
     if need.kind == "CustomResourceDefinition":
         return _condition(live, "Established", "True")
     if need.kind == "Namespace":
-        return _value(live, "{.status.phase}=Active")
+        return Answer((live.get("status") or {}).get("phase") == "Active", "is not active")
     usual = next((each for each in ("Ready", "Available") if _find(live, each)), "")
     return _condition(live, usual, "True") if usual else Answer(True)
 
@@ -136,10 +136,10 @@ def _condition(live: Object, kind: str, status: str) -> Answer:
     return Answer(now.lower() == status.lower(), f"condition {kind} is {now}" + (f": {said}" if said else ""))
 
 
-def _value(live: Object, text: str) -> Answer:
+def _value(live: Object, need: model.Need) -> Answer:
     """As `kubectl wait --for=jsonpath`: the value that is there, or any."""
-    path, _, wanted = text.partition("=")
-    found = fieldpaths.find(live, fieldpaths.parse(path.strip().removeprefix("{").removesuffix("}")))
+    path, _, wanted = (need.jsonpath or "").partition("=")
+    found = [spot.value for _, spot in fieldpaths.find([fieldpaths.parse(need.field)], live)]
     if not found:
         return Answer(False, f"has no {path}")
     values = [

@@ -121,7 +121,7 @@ def test_ctrl_c_ends_the_wait(devloop: Devloop, tmp_path: Path) -> None:
         ("{resource: job}", "`job` does not say both kind and name"),
         ("{resource: jbo/x}", "did you mean `job`"),
         ("{resource: widget/x}", "say its `apiVersion` too"),
-        ("{resource: job/x, jsonpath: '.a..b'}", "column 3"),
+        ("{resource: job/x, jsonpath: '.a..b'}", "at character 4"),
         ("{resource: job/x, unit: alone}", "`unit`"),
         ("{unit: alnoe}", "did you mean `alone`"),
     ],

@@ -91,9 +91,10 @@ def _paths(need: model.Need, inner: KeyPath) -> list[Finding]:
     if need.jsonpath is None:
         return []
     try:
-        fieldpaths.parse(need.jsonpath.partition("=")[0].strip().removeprefix("{").removesuffix("}"))
-    except ValueError as exc:
-        return [Finding((*inner, "jsonpath"), str(exc), "for example `{.status.phase}=Running`")]
+        fieldpaths.parse(need.field)
+    except fieldpaths.PathError as exc:
+        message = f"`{need.field}` is no path: {exc.message}, at character {exc.at}"
+        return [Finding((*inner, "jsonpath"), message, exc.hint)]
     return []
 
 
