@@ -38,7 +38,7 @@ class Step(Event):
 
     kind: ClassVar[str] = "step"
     step: StepName = _doc("Which step.")
-    target: str = _doc("The target: `image/NAME` or `deploy/NAME`.")
+    target: str = _doc("The target: `image/NAME`, `test/NAME` or `deploy/NAME`.")
     state: StepState = _doc("What became of it.")
     reason: str = _doc("Why it runs, was skipped or was cancelled.", default="")
     duration_s: float | None = _doc("How long it took, when it ended.", default=None)
@@ -142,7 +142,7 @@ class Target(Event):
     """What a target reads, and whether there is work to be done for it; `devloop explain` tells it."""
 
     kind: ClassVar[str] = "target"
-    target: str = _doc("The target: `image/NAME` or `deploy/NAME`.")
+    target: str = _doc("The target: `image/NAME`, `test/NAME` or `deploy/NAME`.")
     digest: str = _doc("The digest of all that decides whether its work is needed; empty when that cannot be told.")
     ref: str = _doc("The image's name with the tag that its digest gives it.", default="")
     files: tuple[str, ...] = _doc("The files that it reads, relative to the project.")

@@ -79,6 +79,14 @@ class Placed:
     sent_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class Passed:
+    """An image that passed its tests. `image_id`: which one that was."""
+
+    artifact: str
+    image_id: str
+
+
 @dataclass(frozen=True, order=True)
 class ObjectRef:
     """The identity of a Kubernetes object; `namespace` is "" for cluster-scoped ones."""
@@ -154,7 +162,7 @@ class Ready:
     summary: str = ""
 
 
-Product = Image | Placed | Rendered | Met | Applied | Ready
+Product = Image | Passed | Placed | Rendered | Met | Applied | Ready
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from devloop.cli.options import (
     NoCache,
     Output,
     OutputFormat,
+    SkipTests,
     TagOption,
     ToolOption,
     Verbose,
@@ -128,11 +129,12 @@ def dev(
     verbose: Verbose = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was deployed in the cluster on exit.")] = False,
     watch: WatchOption = Watch.native,
+    skip_tests: SkipTests = False,
 ) -> int:
     """Keep the cluster equal to the sources until Ctrl-C, with logs and ports; then delete what was deployed."""
     from devloop.cli.dev import dev as body
 
-    return body(Common(file, namespace, context, output, verbose), keep=keep, watch=watch)
+    return body(Common(file, namespace, context, output, verbose), keep=keep, watch=watch, is_testing=not skip_tests)
 
 
 @app.command(name="run")
@@ -150,11 +152,14 @@ def run_(
     ] = None,
     no_cache: NoCache = False,
     tag: TagOption = "",
+    skip_tests: SkipTests = False,
 ) -> int:
-    """Build, deploy and wait until all is ready, once; for CI."""
+    """Build, test, deploy and wait until all is ready, once; for CI."""
+    from devloop.cli.run import RunOptions
     from devloop.cli.run import run as body
 
-    return body(Common(file, namespace, context, output, verbose), images, is_uncached=no_cache, tag=tag)
+    options = RunOptions(images, no_cache, tag, not skip_tests)
+    return body(Common(file, namespace, context, output, verbose), options)
 
 
 @app.command()
@@ -187,6 +192,23 @@ def build(
 
     options = BuildOptions(names or (), push, dry_run, no_cache, tag, file_output)
     return body(Common(file, namespace, context, output, verbose), options)
+
+
+@app.command(name="test")
+def image_tests(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="The artifacts to test; all that have tests by default.", metavar="NAME")
+    ] = None,
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Build what is to be tested, and run its tests; what passed before is not run again. Places and deploys nothing."""
+    from devloop.cli.test import test as body
+
+    return body(Common(file, namespace, context, output, verbose), names or ())
 
 
 @app.command()
@@ -222,7 +244,9 @@ def apply_(
 def explain(
     what: Annotated[
         list[str] | None,
-        typer.Argument(help="Files, folders, targets (`image/NAME`, `deploy/NAME`, NAME); all targets by default."),
+        typer.Argument(
+            help="Files, folders, targets (`image/NAME`, `test/NAME`, `deploy/NAME`, NAME); all targets by default."
+        ),
     ] = None,
     file: File = None,
     namespace: Namespace = None,

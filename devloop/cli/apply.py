@@ -17,7 +17,7 @@ from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.errors import StepFailed, UsageError
-from devloop.graph import ALL_STEPS
+from devloop.graph import UNTESTED_STEPS
 from devloop.loop.surroundings import Doors, Plan
 from devloop.products import Inputs, Manifest
 from devloop.render import images
@@ -49,7 +49,7 @@ def apply(common: Common, source: str) -> int:
                 plan,
                 doors,
                 report,
-                wanted=ALL_STEPS,
+                wanted=UNTESTED_STEPS,
                 namespace=cluster.namespace,
                 wrap=lambda steps: given.GivenImages(steps, doors, refs),
             )

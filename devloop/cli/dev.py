@@ -21,7 +21,7 @@ from devloop.deploy import delete as deploy_delete
 from devloop.effects.files import Watcher
 from devloop.effects.roots import Skips, everything
 from devloop.errors import ConfigError, DevloopError, UsageError
-from devloop.graph import ALL_STEPS
+from devloop.graph import ALL_STEPS, UNTESTED_STEPS
 from devloop.loop.messages import Changed, Done, Reconfigured, Start
 from devloop.observe.aftercare import Aftercare
 from devloop.observe.forward import Forwarder
@@ -31,7 +31,7 @@ from devloop.scope import Scope
 from devloop.stages import Cluster
 
 
-def dev(common: Common, *, keep: bool, watch: Watch = Watch.native) -> int:
+def dev(common: Common, *, keep: bool, watch: Watch = Watch.native, is_testing: bool = True) -> int:
     """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once."""
 
     def body(report: Report) -> int:
@@ -39,7 +39,7 @@ def dev(common: Common, *, keep: bool, watch: Watch = Watch.native) -> int:
         cluster = session.connect(common, loaded.project, report)
         with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
-            live = Development(scope, common, loaded, cluster, report, watch=watch)
+            live = Development(scope, common, loaded, cluster, report, watch=watch, is_testing=is_testing)
             try:
                 live.run()
             finally:
@@ -59,7 +59,15 @@ class Development:
     """A session that follows the disk: sources and configuration alike."""
 
     def __init__(
-        self, scope: Scope, common: Common, loaded: Loaded, cluster: Cluster, report: Report, *, watch: Watch
+        self,
+        scope: Scope,
+        common: Common,
+        loaded: Loaded,
+        cluster: Cluster,
+        report: Report,
+        *,
+        watch: Watch,
+        is_testing: bool,
     ) -> None:
         self._scope = scope
         self._common = common
@@ -79,7 +87,7 @@ class Development:
             session.plan(loaded),
             doors,
             report,
-            wanted=ALL_STEPS,
+            wanted=ALL_STEPS if is_testing else UNTESTED_STEPS,
             namespace=cluster.namespace,
             live=self,
             is_staying=True,
@@ -209,7 +217,7 @@ class Development:
         self._watch(self._session.tracker.roots())
         current.loop.post(
             Reconfigured(
-                graph.make(loaded.project, ALL_STEPS),
+                graph.make(loaded.project, current.wanted),
                 current.tracker.digests(),
                 files=(loaded.file.name,),
                 builds=loaded.project.build.concurrency,

@@ -1,6 +1,6 @@
 """Steps that build and place nothing: what an image would be called follows from its inputs alone.
 
-Comes in: the steps of a session. Goes out: the same, with `build` and `place` reduced to names.
+Comes in: the steps of a session. Goes out: the same, with `build`, `test` and `place` reduced to names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from devloop.loop.image_steps import image_ref
 from devloop.loop.messages import Start
 from devloop.loop.state import State
 from devloop.loop.steps import Steps
-from devloop.products import Image, Outcome, Placed, Product, Rendered
+from devloop.products import Image, Outcome, Passed, Placed, Product, Rendered
 from devloop.render import images
 from devloop.scope import Scope
 
@@ -29,6 +29,8 @@ class NamesOnly:
         if start.node.step == "build":
             self._steps.check_inputs(start.node.target)
             return Outcome(Image(artifact, image_ref(artifact, start.digest), ""), skipped="only named")
+        if start.node.step == "test":
+            return Outcome(Passed(start.node.target.removeprefix("test/"), ""), skipped="only named")
         if start.node.step == "place":
             image = product(Node(start.node.target, "build"))
             if not isinstance(image, Image):

@@ -29,6 +29,7 @@ from devloop.stages import Cluster, Placer
 from devloop.store.digests import FileDigests
 from devloop.store.folders import cache_folder
 from devloop.store.index import Index
+from devloop.store.passes import Passes
 from devloop.store.rebuilds import Rebuilds
 
 RECOVERY_S = (0.5, 1.0, 2.0, 5.0)
@@ -110,7 +111,18 @@ class Session:
         self.wanted = frozenset(wanted)
         self._live = live or NobodyLive()
         self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base, self._image_id)
-        around = Surroundings(current, doors, self.tracker, report.emit, namespace, self._post, self._live, is_staying)
+        self.passed = Passes(cache_folder() / "passed")
+        around = Surroundings(
+            current,
+            doors,
+            self.tracker,
+            report.emit,
+            namespace,
+            self._post,
+            self._live,
+            is_staying,
+            wanted=self.wanted,
+        )
         self.steps = Steps(
             around,
             ImagePolicy(
@@ -120,6 +132,7 @@ class Session:
                 is_uncached=is_uncached,
                 tag=lambda scope: tags.readable(scope, tag_policy, current.base, doors.processes) if tag_policy else "",
             ),
+            self.passed,
         )
         self.loop = Loop(
             scope,

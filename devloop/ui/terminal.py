@@ -133,12 +133,17 @@ class Terminal:
             if self._style.is_live or self._style.is_verbose:
                 yield self._paint("dim", _spaced(f"… {name}", event.reason))
             return
-        did = self._did.setdefault(event.update, {})
-        did[event.target] = did.get(event.target, False) or event.state != "skipped"
+        if event.step != "test":  # an image that is tested again is the same
+            did = self._did.setdefault(event.update, {})
+            did[event.target] = did.get(event.target, False) or event.state != "skipped"
         if event.state == "failed":
             yield from self._failed(event, name)
-        elif event.state != "skipped" or self._style.is_verbose:
+        elif event.state != "skipped" or self._style.is_verbose or self._is_asked_for(event):
             yield self._ended(event, name)
+
+    def _is_asked_for(self, event: Step) -> bool:
+        """Whether it is what the command is about, so that its being skipped is an answer."""
+        return event.step == "test" and self._view.session is not None and self._view.session.command == "test"
 
     def _ended(self, event: Step, name: str) -> str:
         mark = {"finished": self._paint("green", "✓"), "skipped": "=", "cancelled": "○"}[event.state]

@@ -18,6 +18,7 @@ T = TypeVar("T")
 ARTIFACTS: KeyPath = ("build", "artifacts")
 UNITS: KeyPath = ("deploy",)
 FORWARDS: KeyPath = ("portForward",)
+TESTS: KeyPath = ("test",)
 ROOT: KeyPath = ()
 
 LABEL_HINT = "use lower-case letters, digits and `-`, a letter or digit at both ends"
