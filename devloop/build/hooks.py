@@ -107,9 +107,9 @@ class Restarts:
                 return
             del self._counts[target]
         raise StepFailed(
-            f"the inputs changed {count} times in a row while the hooks before the build ran",
+            f"the inputs changed {count} times in a row while the hooks before it ran",
             where=target,
-            hint="a hook must write the same for the same sources; or keep what it writes out of the build, by its ignore file",
+            hint="a hook must write the same for the same sources; or keep what it writes out of the inputs",
         )
 
     def add(self, target: str) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from devloop.scope import Cancelled, Scope
@@ -31,15 +32,25 @@ def run(
 
     Raises: TimedOut; otherwise as stages.Processes.run.
     """
-    is_late = threading.Event()
     last: deque[str] = deque(maxlen=SHOWN_LINES)
 
     def line(text: str) -> None:
         last.append(text)
         tools.line(text)
 
+    with limited(scope, timeout_s, last) as inner:
+        return tools.processes.run(inner, argv, cwd=cwd, env=env, on_line=line, check=False)
+
+
+@contextmanager
+def limited(scope: Scope, timeout_s: float, last: Sequence[str] = ()) -> Iterator[Scope]:
+    """A scope for what may take `timeout_s` (0: any time). `last`: what it has written by then, told with the time-out.
+
+    Raises: TimedOut once what was begun in the scope is gone; Cancelled when `scope` is cancelled.
+    """
+    is_late = threading.Event()
     try:
-        with scope.child(f"{argv[0]} with a time-out") as inner:
+        with scope.child("time-limited") as inner:
 
             def end() -> None:
                 inner.wait(timeout_s)
@@ -48,9 +59,8 @@ def run(
 
             if timeout_s:
                 inner.spawn("time-out", end)
-            done = tools.processes.run(inner, argv, cwd=cwd, env=env, on_line=line, check=False)
+            yield inner
             inner.cancel()
-        return done
     except Cancelled:
         scope.check()
         if is_late.is_set():

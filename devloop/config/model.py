@@ -20,6 +20,8 @@ from devloop.config.around import (
     Hooks,
     TagComponent,
     TagPolicy,
+    UnitHook,
+    UnitHooks,
 )
 from devloop.config.builders import (
     Bazel,
@@ -62,6 +64,8 @@ __all__ = [
     "TagComponent",
     "TagPolicy",
     "Unit",
+    "UnitHook",
+    "UnitHooks",
 ]
 
 API_VERSION = "devloop/v1"

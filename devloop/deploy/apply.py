@@ -46,18 +46,21 @@ def apply(
     images: Mapping[str, str],
     held: Sequence[tuple[Manifest, str]] = (),
     on_line: Tell = lambda _line: None,
+    before: Callable[[bool], None] = lambda _is_due: None,
 ) -> tuple[Applied, int]:
     """Applies a unit, prunes what it no longer renders, and says how many objects were written.
 
     `namespace`: for objects that name none, and the inventory's. `images`: artifact → ref, for the product. `held`: manifests that
     wait for an image, with its artifact: neither applied nor pruned. `on_line` is told what was done besides: objects made anew,
-    drift put right, what was kept. Blocks; the scope ends it before the first write only. Objects of one wave (`order`) that are refused
-    do not stop each other; later waves are not begun then and nothing is pruned.
+    drift put right, what was kept. `before` is called before the first write, with whether there is one. Blocks; the scope ends it before
+    the first write only. Objects of one wave (`order`) that are refused do not stop each other; later waves are not begun then and nothing
+    is pruned.
 
     Raises: StepFailed with the first refusal and its place, the others as evidence; Unavailable.
     """
     job = _Job(cluster, Inventory(owner.project, namespace), owner, namespace, on_line)
     prepared = _prepare(scope, job, manifests, held)
+    before(any(each.is_due for each in prepared.planned) or bool(prepared.stale))
     scope.check()
     # From here on the scope cannot stop it: half of a change is worse than one too many.
     with Scope(f"apply {owner.unit}") as uncancelled:

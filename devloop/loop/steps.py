@@ -21,13 +21,14 @@ from devloop.store.passes import Passes
 
 
 class Steps:
-    """Runs the steps of a session. `passed`: which images passed which tests in earlier ones."""
+    """Runs the steps of a session. `passed`: what ended well in earlier ones: tests of images, hooks."""
 
     def __init__(self, around: Surroundings, policy: ImagePolicy, passed: Passes | None = None) -> None:
         self._around = around
+        remembered = passed or Passes()
         self._images = ImageSteps(around, policy)
-        self._tests = ImageTests(around, passed or Passes())
-        self._units = UnitSteps(around)
+        self._tests = ImageTests(around, remembered)
+        self._units = UnitSteps(around, remembered)
 
     @property
     def plan(self) -> Plan:

@@ -1,7 +1,7 @@
-"""Which images passed which tests, so that an unchanged image is not tested again in a later session.
+"""What ended well for what, so that it is not done again in a later session: tests of an image, hooks of a unit.
 
-Comes in: the folder of a project, an image's id and the digest of its tests. Goes out: whether they passed. Only what passed is
-remembered; forgetting it means that it is tested once more.
+Comes in: the folder of a project, what was done (an image's id, a hook's place) and the digest of all that it was done with. Goes out:
+whether it ended well. Only that is remembered; forgetting it means that it is done once more.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ class Passes:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
 
-    def has(self, project: Path, image_id: str, tests: str) -> bool:
-        """Whether the image passed these tests. `project`: the folder of the configuration."""
+    def has(self, project: Path, what: str, digest: str) -> bool:
+        """Whether it ended well. `project`: the folder of the configuration."""
         if self._folder is None:
             return False
         try:
-            os.utime(self._file(self._folder, project, image_id, tests))
+            os.utime(self._file(self._folder, project, what, digest))
         except OSError:
             return False
         return True
 
-    def add(self, project: Path, image_id: str, tests: str) -> None:
+    def add(self, project: Path, what: str, digest: str) -> None:
         """Remembers it. Raises: OSError when it cannot be kept."""
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._file(self._folder, project, image_id, tests).touch()
+            self._file(self._folder, project, what, digest).touch()
             self._forget_old(self._folder)
 
     @staticmethod
@@ -47,5 +47,5 @@ class Passes:
                     os.unlink(entry.path)
 
     @staticmethod
-    def _file(folder: Path, project: Path, image_id: str, tests: str) -> Path:
-        return folder / hashlib.sha256("\0".join((str(project), image_id, tests)).encode()).hexdigest()[:32]
+    def _file(folder: Path, project: Path, what: str, digest: str) -> Path:
+        return folder / hashlib.sha256("\0".join((str(project), what, digest)).encode()).hexdigest()[:32]

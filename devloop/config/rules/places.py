@@ -49,6 +49,16 @@ def globs(patterns: Sequence[str], path: KeyPath) -> list[Finding]:
     return found
 
 
+def systems(given: Sequence[str], path: KeyPath) -> list[Finding]:
+    """What is wrong with names of operating systems."""
+    known = ("linux", "darwin", "windows")
+    return [
+        Finding(place, f"`{system}` is no system", names.did_you_mean(system, known, f"known are {', '.join(known)}"))
+        for system, place in numbered(given, path)
+        if system not in known
+    ]
+
+
 def cycles(edges: Mapping[str, Sequence[str]]) -> list[list[str]]:
     """Cycles that share no node, each as `a, b, a`, beginning with what stands first in the file."""
     from graphlib import CycleError, TopologicalSorter
