@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from devloop.cli import deployed
 from devloop.cli.options import (
     Common,
     Context,
@@ -212,35 +213,6 @@ def image_tests(
 
 
 @app.command()
-def render(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-) -> int:
-    """Print the manifests as they would be applied. Builds nothing and needs no cluster: tags follow from the inputs."""
-    from devloop.cli.render import render as body
-
-    return body(Common(file, namespace, context, output, verbose))
-
-
-@app.command(name="apply")
-def apply_(
-    manifests: Annotated[str, typer.Argument(help="What `devloop render` printed: a file, or - for standard input.")],
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-) -> int:
-    """Deploy what `devloop render` printed, with the images that `devloop build` made, and wait until it is ready."""
-    from devloop.cli.apply import apply as body
-
-    return body(Common(file, namespace, context, output, verbose), manifests)
-
-
-@app.command()
 def explain(
     what: Annotated[
         list[str] | None,
@@ -260,20 +232,8 @@ def explain(
     return body(Common(file, namespace, context, output, verbose), what or ())
 
 
-@app.command()
-def delete(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
-) -> int:
-    """Delete exactly what the project deployed."""
-    from devloop.cli.delete import delete as body
-
-    return body(Common(file, namespace, context, output, verbose), is_dry_run=dry_run)
-
+for _name, _command in deployed.COMMANDS.items():
+    app.command(name=_name)(_command)
 
 cluster = typer.Typer(help="Local clusters, made with kind or k3d.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cluster, name="cluster")

@@ -18,11 +18,17 @@ from devloop.scope import Scope
 
 
 class NamesOnly:
-    """See loop.run.RunStep. `registry`: where the cluster would take images from, if from one."""
+    """See loop.run.RunStep. `registry`: where the cluster would take images from, if from one.
 
-    def __init__(self, steps: Steps, registry: str | None) -> None:
+    `find`: asks whether the image is there for good; then it has the name that `run` gives it, with a digest.
+    """
+
+    def __init__(
+        self, steps: Steps, registry: str | None, find: Callable[[Scope, Image], Placed | None] | None = None
+    ) -> None:
         self._steps = steps
         self._registry = registry
+        self._find = find
 
     def __call__(self, scope: Scope, start: Start, product: Callable[[Node], Product]) -> Outcome:
         artifact = start.node.target.removeprefix("image/")
@@ -35,6 +41,8 @@ class NamesOnly:
             image = product(Node(start.node.target, "build"))
             if not isinstance(image, Image):
                 raise TypeError(f"a build step left {image!r}")
+            if self._find and (placed := self._find(scope, image)):
+                return Outcome(placed, skipped="only named")
             ref = f"{self._registry}/{image.ref}" if self._registry else image.ref
             return Outcome(Placed(artifact, ref, ""), skipped="only named")
         return self._steps(scope, start, product)
@@ -52,4 +60,5 @@ def filled(state: State, unit: str, registry: str | None) -> images.Filled:
     if not isinstance(rendered, Rendered):
         raise TypeError(f"a render step left {rendered!r}")
     named = refs(state)
-    return images.fill(rendered.manifests, named, tuple(state.graph.images), named if registry else ())
+    pulled = named if registry else {name for name, ref in named.items() if "@" in ref}
+    return images.fill(rendered.manifests, named, tuple(state.graph.images), pulled)

@@ -69,6 +69,37 @@ def test_apply_wants_what_render_printed(devloop: Devloop, project: Project) -> 
     assert "nothing.yaml" in missing.stdout
 
 
+def test_render_offline_asks_no_engine_and_takes_units(bare_devloop: Devloop, project: Project) -> None:
+    there = bare_devloop.at(project.folder)
+    project.write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    project.write("devloop.yaml", project.config(extra="  - {name: more, needs: [k8s], manifests: [a.yaml]}\n"))
+    away = {"DOCKER_HOST": "unix:///nowhere", "KUBECONFIG": "/nowhere"}
+    done = there.run("render", "--offline", "--output", "json", env=away)
+    assert done.code == 0, done.stderr
+    assert [each["kind"] for each in json.loads(done.stdout)["items"]] == ["Deployment", "ConfigMap"]
+    assert "--offline asks no engine" in done.stderr
+    assert "nowhere" not in done.stderr
+    one = there.run("render", "more", "--output", "json", env=away)
+    assert [each["metadata"]["name"] for each in json.loads(one.stdout)["items"]] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("render", "wbe"), ("there is no unit of this name", "units are k8s")),
+        (("render", "--output-dir", "devloop.yaml"), ("is no folder", "--output-dir devloop.yaml")),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else None,
+)
+def test_a_wrong_word_is_explained(
+    args: tuple[str, ...], words: tuple[str, ...], devloop: Devloop, project: Project
+) -> None:
+    done = devloop.at(project.folder).run(*args, as_json=False)
+    assert done.code == 2, done.stdout
+    for each in words:
+        assert each in done.stdout + done.stderr
+
+
 def test_delete_takes_only_what_is_its_own(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:
     kubectl.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: theirs}\n")
     there = devloop.at(project.folder)

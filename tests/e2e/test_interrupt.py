@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,25 @@ def test_ctrl_c_before_it_has_begun_leaves_what_ran_before(
     assert dev.wait().code == 130
     started = any(event["kind"] == "update" for event in dev.events)
     assert started or kubectl.snapshot() == before
+
+
+@pytest.mark.parametrize("command", ["delete"])
+def test_ctrl_c_while_the_cluster_keeps_silent_is_130(
+    command: str, bare_devloop: Devloop, project: Project, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = tmp_path / "kubeconfig"
+        config.write_text(
+            "apiVersion: v1\nkind: Config\ncurrent-context: silent\n"
+            f"clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{silent.getsockname()[1]}'}}}}]\n"
+            "users: [{name: u, user: {token: t}}]\ncontexts: [{name: silent, context: {cluster: c, user: u}}]\n"
+        )
+        session = bare_devloop.at(project.folder).start(command, env={"KUBECONFIG": str(config)})
+        silent.settimeout(30)
+        connection, _ = silent.accept()
+        with connection:
+            session.interrupt()
+            assert session.wait(20).code == 130
 
 
 def test_the_terminal_is_as_it_was(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:

@@ -1,0 +1,75 @@
+"""The command line of what is to be deployed and what is: render, apply, delete.
+
+Comes in: arguments. Goes out: each command's exit code. Only the table; the bodies are imported when they run. `app` puts it in its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, Verbose
+from devloop.cli.words import UnitNames
+
+
+def render(
+    units: UnitNames = None,
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            help="Write one file an object into this folder instead; those of an earlier render go, all others stay.",
+        ),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no engine for base images; tags may differ from those of `run` then.")
+    ] = False,
+) -> int:
+    """Print the manifests as they would be applied. Builds nothing and needs no cluster: tags follow from the inputs."""
+    from devloop.cli.render import render as body
+
+    common = Common(file, namespace, context, output, verbose)
+    return body(common, units or (), folder=output_dir, is_offline=offline)
+
+
+def apply_(
+    manifests: Annotated[str, typer.Argument(help="What `devloop render` printed: a file, or - for standard input.")],
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Deploy what `devloop render` printed, with the images that `devloop build` made, and wait until it is ready."""
+    from devloop.cli.apply import apply as body
+
+    return body(Common(file, namespace, context, output, verbose), manifests)
+
+
+def delete(
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+) -> int:
+    """Delete exactly what the project deployed."""
+    from devloop.cli.delete import delete as body
+
+    return body(Common(file, namespace, context, output, verbose), is_dry_run=dry_run)
+
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {
+    "render": render,
+    "apply": apply_,
+    "delete": delete,
+}
