@@ -203,6 +203,26 @@ class Image(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Difference(Event):
+    """An object that an apply would change; `devloop diff`, `--dry-run` and `devloop rollback` tell it."""
+
+    kind: ClassVar[str] = "difference"
+    action: Literal["create", "change", "adopt", "recreate", "delete"] = _doc(
+        "What would be done: `adopt` takes over what was there before; `recreate` deletes and makes anew."
+    )
+    resource: str = _doc("`kind/name`.")
+    api_version: str = _doc("Its apiVersion.")
+    namespace: str = _doc("Its namespace; empty for what has none.", default="")
+    unit: str = _doc("The unit that it belongs to.", default="")
+    source: str = _doc("Where it is written, or was when it was last applied.", default="")
+    why: str = _doc("Why so.")
+    diff: tuple[str, ...] = _doc(
+        "The lines of a unified diff of both as YAML, from the live object to the rendered one. Of Secrets, no values.",
+        default=(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -232,6 +252,7 @@ AnyEvent = (
     | LocalCluster
     | LocalNode
     | Image
+    | Difference
     | Session
 )
 EVENT_TYPES: tuple[type[Event], ...] = (
@@ -247,6 +268,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     LocalCluster,
     LocalNode,
     Image,
+    Difference,
     Session,
 )
 Emit = Callable[[AnyEvent], None]

@@ -93,6 +93,16 @@ FULL: list[events.AnyEvent] = [
         age_s=1.0,
         is_current=True,
     ),
+    events.Difference(
+        action="change",
+        resource="deployment/api",
+        api_version="apps/v1",
+        namespace="shop",
+        unit="api",
+        source="k8s/api.yaml:1",
+        why="is rendered differently",
+        diff=("--- a", "+++ b"),
+    ),
     events.Session(
         state="ended",
         command="run",
@@ -117,6 +127,7 @@ BARE: list[events.AnyEvent] = [
     events.LocalCluster(name="", tool="k3d", context="", state="unreachable"),
     events.LocalNode(cluster="", name="", is_ready=False),
     events.Image(artifact="a", ref="a:1", image_id="", size_bytes=0, age_s=0.0, is_current=False),
+    events.Difference(action="delete", resource="", api_version="", why=""),
     events.Session(state="watching"),
 ]
 

@@ -1,4 +1,4 @@
-"""The command line of what is to be deployed and what is: render, apply, delete.
+"""The command line of what is to be deployed and what is: render, apply, diff, delete.
 
 Comes in: arguments. Goes out: each command's exit code. Only the table; the bodies are imported when they run. `app` puts it in its own.
 """
@@ -41,17 +41,36 @@ def render(
 
 
 def apply_(
-    manifests: Annotated[str, typer.Argument(help="What `devloop render` printed: a file, or - for standard input.")],
+    manifests: Annotated[
+        list[str], typer.Argument(help="What `devloop render` printed: files, folders, or - for standard input.")
+    ],
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would change, as `devloop diff` does.")
+    ] = False,
+) -> int:
+    """Deploy what `devloop render` printed, with the images that `devloop build` made, and wait until it is ready."""
+    from devloop.cli.apply import apply as body
+
+    return body(Common(file, namespace, context, output, verbose), manifests, is_dry_run=dry_run)
+
+
+def diff(
+    units: UnitNames = None,
     file: File = None,
     namespace: Namespace = None,
     context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
 ) -> int:
-    """Deploy what `devloop render` printed, with the images that `devloop build` made, and wait until it is ready."""
-    from devloop.cli.apply import apply as body
+    """Say what `devloop run` would change in the cluster now. Exits with 0 when nothing, 1 when something, 2 on errors."""
+    from devloop.cli.diff import diff as body
 
-    return body(Common(file, namespace, context, output, verbose), manifests)
+    return body(Common(file, namespace, context, output, verbose), units or ())
 
 
 def delete(
@@ -71,5 +90,6 @@ def delete(
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "render": render,
     "apply": apply_,
+    "diff": diff,
     "delete": delete,
 }

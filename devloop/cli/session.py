@@ -126,7 +126,7 @@ class Session:
         self.steps = Steps(
             around,
             ImagePolicy(
-                _once(choose or self._choose),
+                once(choose or self._choose),
                 self._rebuilds(current) if is_uncached else Rebuilds(cache_folder() / "rebuilds"),
                 is_reusing=is_reusing and not is_uncached,
                 is_uncached=is_uncached,
@@ -218,7 +218,7 @@ class Session:
                     told = exc.message
 
 
-def _once(choose: Callable[[Scope], Placer]) -> Callable[[Scope], Placer]:
+def once(choose: Callable[[Scope], Placer]) -> Callable[[Scope], Placer]:
     """Remembers the first answer; a failure is asked again."""
     lock = threading.Lock()
     found: list[Placer] = []

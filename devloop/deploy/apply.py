@@ -84,14 +84,37 @@ def preview(
 
     Writes nothing. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
     """
-    job = _Job(cluster, Inventory(owner.project, namespace), owner, namespace, on_line=lambda _line: None)
-    prepared = _prepare(scope, job, manifests, ())
+    prepared = prepare(scope, cluster, owner=owner, namespace=namespace, manifests=manifests)
     written = [(each.wanted.ref, each.why) for each in prepared.planned if each.is_due]
     return (*written, *((marks.ref_of(each), "is rendered no longer") for each in prepared.stale))
 
 
+def prepare(
+    scope: Scope,
+    cluster: Cluster,
+    *,
+    owner: Owner,
+    namespace: str,
+    manifests: Sequence[Manifest],
+    definitions: Sequence[Manifest] = (),
+) -> Prepared:
+    """What `apply` would send and prune now, object by object. `definitions`: see resolve.
+
+    Writes nothing. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
+    """
+    job = _Job(cluster, Inventory(owner.project, namespace), owner, namespace, on_line=lambda _line: None)
+    return _prepare(scope, job, manifests, (), definitions)
+
+
+def may_recreate(live: Object, applyset: str) -> bool:
+    """Whether the object may be deleted and made again where a change is not possible in place."""
+    ref = marks.ref_of(live)
+    is_ours = marks.label(live, marks.PART_OF) == applyset and not marks.is_adopted(live)
+    return (ref.group, ref.kind) in _RECREATED and is_ours and not marks.why_kept(live)
+
+
 @dataclass(frozen=True)
-class _Planned:
+class Planned:
     """An object as it will be sent, and as it lives now."""
 
     wanted: Wanted
@@ -105,24 +128,32 @@ class _Planned:
         """Why it is sent."""
         if self.live is None:
             return "is not there"
+        if told := marks.rolled_back(self.live):
+            return told
         return "was changed outside of devloop" if self.is_drifted else "is rendered differently"
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """What an apply would do, before the first write. `waiting`: objects that wait for an image, and for which."""
 
-    planned: Sequence[_Planned]
+    planned: Sequence[Planned]
     known: Contents
     needed: Contents
     stale: Sequence[Object]
     waiting: tuple[tuple[ObjectRef, str], ...]
 
 
-def _prepare(scope: Scope, job: _Job, manifests: Sequence[Manifest], held: Sequence[tuple[Manifest, str]]) -> _Prepared:
+def _prepare(
+    scope: Scope,
+    job: _Job,
+    manifests: Sequence[Manifest],
+    held: Sequence[tuple[Manifest, str]],
+    definitions: Sequence[Manifest] = (),
+) -> Prepared:
     cluster, inventory, owner = job.cluster, job.inventory, job.owner
     try:
-        wanted = resolve(scope, cluster, manifests, job.namespace)
+        wanted = resolve(scope, cluster, manifests, job.namespace, definitions)
         waiting = tuple((one.ref, why) for each, why in held for one in resolve(scope, cluster, [each], job.namespace))
         known = inventory.read(scope, cluster)
         needed = job.needed([each.ref for each in wanted])
@@ -133,7 +164,7 @@ def _prepare(scope: Scope, job: _Job, manifests: Sequence[Manifest], held: Seque
             f"the cluster refused to tell what is there: {exc.message}", where=f"deploy/{owner.unit}"
         ) from exc
     rendered = {marks.key(ref) for ref in (*(each.ref for each in wanted), *(ref for ref, _ in waiting))}
-    return _Prepared(planned, known, needed, prune.stale(members, rendered, owner.unit, owner.known_units), waiting)
+    return Prepared(planned, known, needed, prune.stale(members, rendered, owner.unit, owner.known_units), waiting)
 
 
 @dataclass(frozen=True)
@@ -152,7 +183,7 @@ class _Job:
 
     # Before the first write
 
-    def plan(self, scope: Scope, wanted: Sequence[Wanted], members: Sequence[Object]) -> list[_Planned]:
+    def plan(self, scope: Scope, wanted: Sequence[Wanted], members: Sequence[Object]) -> list[Planned]:
         """What has to be sent. Raises: StepFailed when another project has one of the objects."""
         ours = {marks.key(marks.ref_of(live)): live for live in members}
         unknown = [each for each in wanted if marks.key(each.ref) not in ours]
@@ -184,7 +215,7 @@ class _Job:
             evidence=tuple(f"{place}: {text}" for place, text in more),
         )
 
-    def _planned(self, wanted: Wanted, live: Object | None) -> _Planned:
+    def _planned(self, wanted: Wanted, live: Object | None) -> Planned:
         is_adopted = live is not None and (
             marks.is_adopted(live) or marks.label(live, marks.PART_OF) != self.inventory.applyset
         )
@@ -193,19 +224,18 @@ class _Job:
             applyset=self.inventory.applyset,
             project=self.inventory.owner,
             unit=self.owner.unit,
+            source=wanted.source,
             is_adopted=is_adopted,
         )
         if live is None or live["metadata"].get("deletionTimestamp"):
-            return _Planned(wanted, body, live, is_due=True)
+            return Planned(wanted, body, live, is_due=True)
         is_same = marks.annotation(live, marks.DIGEST) == marks.annotation(body, marks.DIGEST)
         is_drifted = is_same and fields.is_drifted(body, live)
-        return _Planned(wanted, body, live, is_due=not is_same or is_drifted, is_drifted=is_drifted)
+        return Planned(wanted, body, live, is_due=not is_same or is_drifted, is_drifted=is_drifted)
 
     # Writing
 
-    def write(
-        self, scope: Scope, planned: Sequence[_Planned], known: Contents, needed: Contents
-    ) -> list[AppliedObject]:
+    def write(self, scope: Scope, planned: Sequence[Planned], known: Contents, needed: Contents) -> list[AppliedObject]:
         """Sends what is due, wave by wave, the inventory first. Raises: StepFailed, Unavailable."""
         done = {
             each.wanted.ref: AppliedObject(each.wanted.ref, each.live, each.wanted.source, is_changed=False)
@@ -222,7 +252,7 @@ class _Job:
             self._wave(scope, wave, done)
         return [done[each.wanted.ref] for each in planned]
 
-    def _is_home(self, planned: _Planned) -> bool:
+    def _is_home(self, planned: Planned) -> bool:
         ref = planned.wanted.ref
         return (ref.api_version, ref.kind, ref.name) == ("v1", "Namespace", self.namespace)
 
@@ -242,7 +272,7 @@ class _Job:
             refused = refusals.Refusal(parent, f"deploy/{self.owner.unit}", exc.code, exc.message)
             raise refusals.error([refused], self.namespace) from exc
 
-    def _wave(self, scope: Scope, wave: Sequence[_Planned], done: dict[ObjectRef, AppliedObject]) -> None:
+    def _wave(self, scope: Scope, wave: Sequence[Planned], done: dict[ObjectRef, AppliedObject]) -> None:
         """Sends the objects of one wave at the same time and waits until they can be used by the next."""
         results = parallel.each(scope, "apply", wave, self._send)
         refused = [each for each in results if isinstance(each, refusals.Refusal)]
@@ -253,7 +283,7 @@ class _Job:
         self._await_usable(scope, [each for each in sent if not wait.is_usable(each.ref, each.live)])
         self._await_served(scope, [each for each in wave if each.wanted.ref.kind == "CustomResourceDefinition"])
 
-    def _send(self, scope: Scope, planned: _Planned) -> AppliedObject | refusals.Refusal:
+    def _send(self, scope: Scope, planned: Planned) -> AppliedObject | refusals.Refusal:
         ref, live = planned.wanted.ref, planned.live
         if live is not None and live["metadata"].get("deletionTimestamp"):
             self._await_gone(scope, ref, live, planned.wanted.source)
@@ -262,21 +292,19 @@ class _Job:
             try:
                 new = self.cluster.apply(scope, planned.body)
             except ApiRefusal as exc:
-                if live is None or not self._may_recreate(ref, live) or not refusals.is_unchangeable(exc):
+                if live is None or not may_recreate(live, self.inventory.applyset) or not refusals.is_unchangeable(exc):
                     raise
                 new = self._recreate(scope, planned, live)
         except ApiRefusal as exc:
             return refusals.refusal(ref, planned.wanted.source, planned.body, exc)
         is_changed = live is None or fields.is_other(live, new)
-        if is_changed and planned.is_drifted:
+        if is_changed and (told := marks.rolled_back(live)):
+            self.on_line(f"{ref} {told}; it is again as on disk now")
+        elif is_changed and planned.is_drifted:
             self.on_line(f"{ref} had been changed outside of devloop; put right")
         return AppliedObject(ref, new, planned.wanted.source, is_changed)
 
-    def _may_recreate(self, ref: ObjectRef, live: Object) -> bool:
-        is_ours = marks.label(live, marks.PART_OF) == self.inventory.applyset and not marks.is_adopted(live)
-        return (ref.group, ref.kind) in _RECREATED and is_ours and not marks.why_kept(live)
-
-    def _recreate(self, scope: Scope, planned: _Planned, live: Object) -> Object:
+    def _recreate(self, scope: Scope, planned: Planned, live: Object) -> Object:
         """A Job's template and most of a Pod cannot change: the object has to go first."""
         ref = planned.wanted.ref
         self.cluster.delete(scope, ref, uid=live["metadata"].get("uid"))
@@ -313,7 +341,7 @@ class _Job:
                     ),
                 )
 
-    def _await_served(self, scope: Scope, definitions: Sequence[_Planned]) -> None:
+    def _await_served(self, scope: Scope, definitions: Sequence[Planned]) -> None:
         """Waits until the server answers for the kinds; it tells of that in no watch."""
         for each in definitions:
             spec = each.body["spec"]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from devloop import view
 from devloop.events import (
     AnyEvent,
+    Difference,
     Error,
     File,
     Forward,
@@ -29,7 +30,7 @@ from devloop.events import (
     Unchanged,
     Update,
 )
-from devloop.ui import clusters, explanations
+from devloop.ui import clusters, deployed, explanations
 from devloop.ui.output import Output
 
 EVIDENCE_LINES = 20
@@ -104,6 +105,8 @@ class Terminal:
                 return self._saved(event)
             case File() | Target() | LocalCluster() | LocalNode() | Image():
                 return self._answer(event)
+            case Difference():
+                return deployed.lines(event, self._paint, is_verbose=self._style.is_verbose)
             case Session():
                 return self._session(event)
             case _:

@@ -20,7 +20,7 @@ def config_map(**more: Any) -> Object:
 
 
 def mark(obj: Object, *, unit: str = "u", is_adopted: bool = False) -> Object:
-    return marks.marked(obj, applyset="set", project="ns/p", unit=unit, is_adopted=is_adopted)
+    return marks.marked(obj, applyset="set", project="ns/p", unit=unit, source="k8s/a.yaml:3", is_adopted=is_adopted)
 
 
 def test_an_object_without_a_namespace_gets_the_units_and_others_keep_theirs() -> None:

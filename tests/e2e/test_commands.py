@@ -69,6 +69,32 @@ def test_apply_wants_what_render_printed(devloop: Devloop, project: Project) -> 
     assert "nothing.yaml" in missing.stdout
 
 
+def test_render_writes_a_folder_that_apply_takes(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:
+    there = devloop.at(project.folder)
+    project.write("k8s/more.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\n")
+    assert there.run("build").code == 0
+    done = there.run("render", "--output-dir", "out", as_json=False)
+    assert done.code == 0, done.stderr
+    assert done.stdout == ""
+    files = {each.name for each in (project.folder / "out").iterdir()}
+    assert files == {"apps_v1_deployment_web.yaml", "v1_configmap_more.yaml"}
+    would = there.run("apply", "--dry-run", "out")
+    assert would.code == 0, would.stdout
+    assert {each["resource"]: each["action"] for each in would.of(kind="difference")} == {
+        "configmap/more": "create",
+        "deployment/web": "create",
+    }
+    assert kubectl.snapshot() == {}
+    applied = there.run("apply", "out/v1_configmap_more.yaml", "out")
+    assert applied.code == 0, applied.stdout
+    assert "no differences" in there.run("apply", "--dry-run", "out", as_json=False).stdout
+    (project.folder / "k8s/more.yaml").unlink()
+    assert there.run("render", "--output-dir", "out").code == 0
+    assert {each.name for each in (project.folder / "out").iterdir()} == {"apps_v1_deployment_web.yaml"}
+    assert there.run("apply", "out").code == 0
+    assert kubectl.get("configmap", "more") is None
+
+
 def test_render_offline_asks_no_engine_and_takes_units(bare_devloop: Devloop, project: Project) -> None:
     there = bare_devloop.at(project.folder)
     project.write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
@@ -88,6 +114,9 @@ def test_render_offline_asks_no_engine_and_takes_units(bare_devloop: Devloop, pr
     [
         (("render", "wbe"), ("there is no unit of this name", "units are k8s")),
         (("render", "--output-dir", "devloop.yaml"), ("is no folder", "--output-dir devloop.yaml")),
+        (("apply", "nothing.yaml"), ("there is no such file or folder", "nothing.yaml")),
+        (("apply", "web"), ("has no .yaml, .yml or .json file in it", "--output-dir")),
+        (("apply",), ("Missing argument",)),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else None,
 )

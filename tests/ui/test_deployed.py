@@ -1,0 +1,40 @@
+"""Differences, objects and revisions as people see them."""
+
+from __future__ import annotations
+
+from devloop.events import Difference
+from devloop.ui import deployed
+
+DIFFERENCE = Difference(
+    action="change",
+    resource="deployment/web",
+    api_version="apps/v1",
+    namespace="shop",
+    unit="k8s",
+    source="k8s/web.yaml:1",
+    why="is rendered differently",
+    diff=("--- a", "+++ b", "@@ -1 +1 @@", " x", "-old", "+new"),
+)
+
+
+def plain(_style: str, text: str) -> str:
+    return text
+
+
+def marked(style: str, text: str) -> str:
+    return f"<{style}>{text}"
+
+
+def lines(event: Difference, *, is_verbose: bool = False) -> list[str]:
+    return list(deployed.lines(event, plain, is_verbose=is_verbose))
+
+
+def test_a_difference_says_first_what_would_be_done_why_and_where() -> None:
+    head, *rest = lines(DIFFERENCE)
+    assert head == "~ change deployment/web in shop  is rendered differently, k8s/web.yaml:1, unit k8s"
+    assert rest == list(DIFFERENCE.diff)
+
+
+def test_a_diff_has_its_colors() -> None:
+    _, *rest = deployed.lines(DIFFERENCE, marked, is_verbose=False)
+    assert rest == ["<bold>--- a", "<bold>+++ b", "<cyan>@@ -1 +1 @@", " x", "<red>-old", "<green>+new"]
