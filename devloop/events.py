@@ -17,6 +17,7 @@ StepName = Literal["build", "place", "render", "await", "apply", "ready", "test"
 StepState = Literal["started", "finished", "failed", "cancelled", "skipped"]
 UnchangedReason = Literal["same content", "not an input"]
 UpdateState = Literal["started", "ready", "failed"]
+RemovedState = Literal["deleted", "would delete", "kept"]
 
 
 def _doc(text: str, **options: Any) -> Any:
@@ -223,6 +224,18 @@ class Difference(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Removed(Event):
+    """An object that `devloop delete` deleted, would delete, or kept."""
+
+    kind: ClassVar[str] = "removed"
+    state: RemovedState = _doc("What became of it.")
+    resource: str = _doc("`kind/name`.")
+    api_version: str = _doc("Its apiVersion.")
+    namespace: str = _doc("Its namespace; empty for what has none.", default="")
+    why: str = _doc("Why it was kept.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -253,6 +266,7 @@ AnyEvent = (
     | LocalNode
     | Image
     | Difference
+    | Removed
     | Session
 )
 EVENT_TYPES: tuple[type[Event], ...] = (
@@ -269,6 +283,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     LocalNode,
     Image,
     Difference,
+    Removed,
     Session,
 )
 Emit = Callable[[AnyEvent], None]

@@ -103,6 +103,13 @@ FULL: list[events.AnyEvent] = [
         why="is rendered differently",
         diff=("--- a", "+++ b"),
     ),
+    events.Removed(
+        state="kept",
+        resource="namespace/shop",
+        api_version="v1",
+        namespace="n",
+        why="a Namespace is deleted only by name",
+    ),
     events.Session(
         state="ended",
         command="run",
@@ -128,6 +135,7 @@ BARE: list[events.AnyEvent] = [
     events.LocalNode(cluster="", name="", is_ready=False),
     events.Image(artifact="a", ref="a:1", image_id="", size_bytes=0, age_s=0.0, is_current=False),
     events.Difference(action="delete", resource="", api_version="", why=""),
+    events.Removed(state="deleted", resource="", api_version=""),
     events.Session(state="watching"),
 ]
 

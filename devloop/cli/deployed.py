@@ -74,17 +74,28 @@ def diff(
 
 
 def delete(
+    units: UnitNames = None,
     file: File = None,
     namespace: Namespace = None,
     context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            help="Also this object, which is kept otherwise: a volume, a namespace, a definition, what was there before. "
+            "May be given again.",
+            metavar="KIND/NAME",
+        ),
+    ] = None,
 ) -> int:
-    """Delete exactly what the project deployed."""
+    """Delete exactly what the project deployed, or units of it."""
     from devloop.cli.delete import delete as body
 
-    return body(Common(file, namespace, context, output, verbose), is_dry_run=dry_run)
+    common = Common(file, namespace, context, output, verbose)
+    return body(common, units or (), include=include or (), is_dry_run=dry_run)
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from devloop.events import Difference
+from devloop.events import Difference, Removed
 
 Paint = Callable[[str, str], str]
 _SIGNS = {"create": ("green", "+"), "change": ("yellow", "~"), "adopt": ("yellow", "~"), "recreate": ("red", "±")}
 
 
-def lines(event: Difference, paint: Paint, *, is_verbose: bool) -> Iterator[str]:  # noqa: ARG001
+def lines(event: Difference | Removed, paint: Paint, *, is_verbose: bool) -> Iterator[str]:  # noqa: ARG001
     """The event's lines; all that is known of an object with `is_verbose`."""
     match event:
         case Difference():
             return _difference(event, paint)
+        case Removed():
+            return _removed(event, paint)
 
 
 def _difference(event: Difference, paint: Paint) -> Iterator[str]:
@@ -33,3 +35,11 @@ def _diff_line(line: str, paint: Paint) -> str:
         if line.startswith(mark):
             return paint(style, line)
     return line
+
+
+def _removed(event: Removed, paint: Paint) -> Iterator[str]:
+    place = f" in {event.namespace}" if event.namespace else ""
+    if event.state == "kept":
+        yield paint("yellow", f"! kept {event.resource}{place}: {event.why}")
+    else:
+        yield f"{paint('red', '-')} {event.state} {event.resource}{place}"

@@ -24,6 +24,7 @@ from devloop.events import (
     LocalNode,
     Log,
     Notice,
+    Removed,
     Session,
     Step,
     Target,
@@ -105,7 +106,7 @@ class Terminal:
                 return self._saved(event)
             case File() | Target() | LocalCluster() | LocalNode() | Image():
                 return self._answer(event)
-            case Difference():
+            case Difference() | Removed():
                 return deployed.lines(event, self._paint, is_verbose=self._style.is_verbose)
             case Session():
                 return self._session(event)

@@ -117,6 +117,9 @@ def test_render_offline_asks_no_engine_and_takes_units(bare_devloop: Devloop, pr
         (("apply", "nothing.yaml"), ("there is no such file or folder", "nothing.yaml")),
         (("apply", "web"), ("has no .yaml, .yml or .json file in it", "--output-dir")),
         (("apply",), ("Missing argument",)),
+        (("delete", "k9s"), ("there is no unit of this name", "did you mean k8s?")),
+        (("delete", "--include", "data"), ("is not of the form KIND/NAME",)),
+        (("delete", "--include", "pod/data"), ("the project has no such object", "what would be kept: nothing")),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else None,
 )
@@ -127,6 +130,29 @@ def test_a_wrong_word_is_explained(
     assert done.code == 2, done.stdout
     for each in words:
         assert each in done.stdout + done.stderr
+
+
+def test_delete_takes_a_unit_and_what_is_included_by_name(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:
+    there = devloop.at(project.folder)
+    claim = "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}"
+    project.write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    project.write("b.yaml", f"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: data}}\n{claim}\n")
+    units = "  - {name: a, manifests: [a.yaml]}\n  - {name: b, needs: [a], manifests: [b.yaml]}\n"
+    project.write("devloop.yaml", f"apiVersion: devloop/v1\nmetadata: {{name: e2e}}\ndeploy:\n{units}")
+    assert there.run("run").code == 0
+    assert [each["resource"] for each in there.run("delete", "a").of(kind="removed", state="deleted")] == [
+        "configmap/a"
+    ]
+    kept = there.run("delete")
+    assert [(each["state"], each["resource"]) for each in kept.of(kind="removed")] == [
+        ("kept", "persistentvolumeclaim/data")
+    ]
+    assert kubectl.get("persistentvolumeclaim", "data") is not None
+    would = there.run("delete", "--include", "PersistentVolumeClaim/data", "--dry-run")
+    assert [each["state"] for each in would.of(kind="removed")] == ["would delete"]
+    assert there.run("delete", "b", "--include", "persistentvolumeclaim/data").code == 0
+    kubectl.wait_gone("persistentvolumeclaim")
+    kubectl.wait_gone("configmap", "devloop-e2e")
 
 
 def test_delete_takes_only_what_is_its_own(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from devloop.events import Difference
+import pytest
+
+from devloop.events import Difference, Removed
 from devloop.ui import deployed
 
 DIFFERENCE = Difference(
@@ -25,7 +27,7 @@ def marked(style: str, text: str) -> str:
     return f"<{style}>{text}"
 
 
-def lines(event: Difference, *, is_verbose: bool = False) -> list[str]:
+def lines(event: Difference | Removed, *, is_verbose: bool = False) -> list[str]:
     return list(deployed.lines(event, plain, is_verbose=is_verbose))
 
 
@@ -38,3 +40,15 @@ def test_a_difference_says_first_what_would_be_done_why_and_where() -> None:
 def test_a_diff_has_its_colors() -> None:
     _, *rest = deployed.lines(DIFFERENCE, marked, is_verbose=False)
     assert rest == ["<bold>--- a", "<bold>+++ b", "<cyan>@@ -1 +1 @@", " x", "<red>-old", "<green>+new"]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (Removed(state="deleted", resource="pod/a", api_version="v1", namespace="n"), "- deleted pod/a in n"),
+        (Removed(state="would delete", resource="namespace/n", api_version="v1"), "- would delete namespace/n"),
+        (Removed(state="kept", resource="pod/a", api_version="v1", why="w"), "! kept pod/a: w"),
+    ],
+)
+def test_what_was_deleted_or_kept_is_a_line(event: Removed, line: str) -> None:
+    assert lines(event) == [line]
