@@ -224,6 +224,24 @@ class Difference(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Owned(Event):
+    """An object that a project owns in the cluster; `devloop ls` tells it."""
+
+    kind: ClassVar[str] = "object"
+    project: str = _doc("The project, as `NAMESPACE/NAME`.")
+    unit: str = _doc("The unit that applied it.", default="")
+    resource: str = _doc("`kind/name`.")
+    api_version: str = _doc("Its apiVersion.")
+    namespace: str = _doc("Its namespace; empty for what has none.", default="")
+    source: str = _doc("The file that it was last applied from.", default="")
+    state: Literal["ready", "waiting", "failed", "deleting"] = _doc("Whether it does its work.")
+    why: str = _doc("What it waits for, or why it failed; or that it was rolled back.", default="")
+    age_s: float = _doc("How long ago it was made.")
+    images: tuple[str, ...] = _doc("The images that its containers run, by their refs.", default=())
+    kept: str = _doc("Why `devloop delete` would leave it, if so.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Removed(Event):
     """An object that `devloop delete` deleted, would delete, or kept."""
 
@@ -266,6 +284,7 @@ AnyEvent = (
     | LocalNode
     | Image
     | Difference
+    | Owned
     | Removed
     | Session
 )
@@ -283,6 +302,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     LocalNode,
     Image,
     Difference,
+    Owned,
     Removed,
     Session,
 )

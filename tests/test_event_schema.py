@@ -103,6 +103,19 @@ FULL: list[events.AnyEvent] = [
         why="is rendered differently",
         diff=("--- a", "+++ b"),
     ),
+    events.Owned(
+        project="shop/p",
+        unit="api",
+        resource="deployment/api",
+        api_version="apps/v1",
+        namespace="shop",
+        source="k8s/api.yaml",
+        state="waiting",
+        why="0 of 1 pods ready",
+        age_s=1.0,
+        images=("a:1",),
+        kept="it was there before devloop",
+    ),
     events.Removed(
         state="kept",
         resource="namespace/shop",
@@ -135,6 +148,7 @@ BARE: list[events.AnyEvent] = [
     events.LocalNode(cluster="", name="", is_ready=False),
     events.Image(artifact="a", ref="a:1", image_id="", size_bytes=0, age_s=0.0, is_current=False),
     events.Difference(action="delete", resource="", api_version="", why=""),
+    events.Owned(project="", resource="", api_version="", state="ready", age_s=0.0),
     events.Removed(state="deleted", resource="", api_version=""),
     events.Session(state="watching"),
 ]

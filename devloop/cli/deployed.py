@@ -1,4 +1,4 @@
-"""The command line of what is to be deployed and what is: render, apply, diff, delete.
+"""The command line of what is to be deployed and what is: render, apply, diff, ls, delete.
 
 Comes in: arguments. Goes out: each command's exit code. Only the table; the bodies are imported when they run. `app` puts it in its own.
 """
@@ -73,6 +73,23 @@ def diff(
     return body(Common(file, namespace, context, output, verbose), units or ())
 
 
+def ls(
+    units: UnitNames = None,
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+    all_projects: Annotated[
+        bool, typer.Option("--all-projects", help="What devloop deployed for any project, in all namespaces.")
+    ] = False,
+) -> int:
+    """List what the project owns in the cluster: where, from which unit and file, and whether it does its work."""
+    from devloop.cli.ls import ls as body
+
+    return body(Common(file, namespace, context, output, verbose), units or (), is_all=all_projects)
+
+
 def delete(
     units: UnitNames = None,
     file: File = None,
@@ -102,5 +119,6 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "render": render,
     "apply": apply_,
     "diff": diff,
+    "ls": ls,
     "delete": delete,
 }

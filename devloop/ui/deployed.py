@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from devloop.events import Difference, Removed
+from devloop.events import Difference, Owned, Removed
+from devloop.ui.explanations import age
 
 Paint = Callable[[str, str], str]
 _SIGNS = {"create": ("green", "+"), "change": ("yellow", "~"), "adopt": ("yellow", "~"), "recreate": ("red", "±")}
+_STATES = {"ready": "green", "waiting": "yellow", "failed": "red", "deleting": "yellow"}
 
 
-def lines(event: Difference | Removed, paint: Paint, *, is_verbose: bool) -> Iterator[str]:  # noqa: ARG001
+def lines(event: Difference | Owned | Removed, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
     """The event's lines; all that is known of an object with `is_verbose`."""
     match event:
         case Difference():
             return _difference(event, paint)
+        case Owned():
+            return _owned(event, paint, is_verbose=is_verbose)
         case Removed():
             return _removed(event, paint)
 
@@ -35,6 +39,17 @@ def _diff_line(line: str, paint: Paint) -> str:
         if line.startswith(mark):
             return paint(style, line)
     return line
+
+
+def _owned(event: Owned, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
+    state = paint(_STATES[event.state], f"{event.state:8}")
+    facts = ", ".join(filter(None, (event.why, event.kept and f"stays on delete: {event.kept}")))
+    place = event.namespace or "-"
+    row = f"{event.resource:40} {place:16} {event.unit:16} {state} {age(event.age_s):>10}  {event.source}"
+    yield f"{row.rstrip()}  {paint('dim', facts)}".rstrip()
+    yield from (paint("dim", f"    {image}") for image in event.images)
+    if is_verbose:
+        yield paint("dim", f"    {event.api_version}, project {event.project}")
 
 
 def _removed(event: Removed, paint: Paint) -> Iterator[str]:

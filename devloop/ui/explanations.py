@@ -56,14 +56,15 @@ def target(event: Target, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
 def image(event: Image, paint: Paint) -> Iterator[str]:
     """An image of the cache: its ref, how big and how old it is, and whether it is what is wanted now."""
     mark = paint("green", "current") if event.is_current else ""
-    yield f"{event.ref:48} {_size(event.size_bytes):>8}  {_age(event.age_s):>9}  {mark}".rstrip()
+    yield f"{event.ref:48} {_size(event.size_bytes):>8}  {age(event.age_s):>9}  {mark}".rstrip()
 
 
 def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
 
 
-def _age(age_s: float) -> str:
+def age(age_s: float) -> str:
+    """How long ago, in the unit that says it best."""
     for unit, scale in (("d", 86400), ("h", 3600), ("min", 60)):
         if age_s >= 2 * scale:
             return f"{age_s // scale:.0f} {unit} ago"

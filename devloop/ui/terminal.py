@@ -24,6 +24,7 @@ from devloop.events import (
     LocalNode,
     Log,
     Notice,
+    Owned,
     Removed,
     Session,
     Step,
@@ -106,7 +107,7 @@ class Terminal:
                 return self._saved(event)
             case File() | Target() | LocalCluster() | LocalNode() | Image():
                 return self._answer(event)
-            case Difference() | Removed():
+            case Difference() | Owned() | Removed():
                 return deployed.lines(event, self._paint, is_verbose=self._style.is_verbose)
             case Session():
                 return self._session(event)

@@ -120,6 +120,8 @@ def test_render_offline_asks_no_engine_and_takes_units(bare_devloop: Devloop, pr
         (("delete", "k9s"), ("there is no unit of this name", "did you mean k8s?")),
         (("delete", "--include", "data"), ("is not of the form KIND/NAME",)),
         (("delete", "--include", "pod/data"), ("the project has no such object", "what would be kept: nothing")),
+        (("ls", "k9s"), ("there is no unit of this name", "did you mean k8s?")),
+        (("ls", "--all-projects", "k8s"), ("units are those of one project",)),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else None,
 )

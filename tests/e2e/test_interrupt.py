@@ -61,7 +61,7 @@ def test_ctrl_c_before_it_has_begun_leaves_what_ran_before(
     assert started or kubectl.snapshot() == before
 
 
-@pytest.mark.parametrize("command", ["diff", "delete"])
+@pytest.mark.parametrize("command", ["diff", "ls", "delete"])
 def test_ctrl_c_while_the_cluster_keeps_silent_is_130(
     command: str, bare_devloop: Devloop, project: Project, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devloop.events import Difference, Removed
+from devloop.events import Difference, Owned, Removed
 from devloop.ui import deployed
 
 DIFFERENCE = Difference(
@@ -17,6 +17,19 @@ DIFFERENCE = Difference(
     why="is rendered differently",
     diff=("--- a", "+++ b", "@@ -1 +1 @@", " x", "-old", "+new"),
 )
+OWNED = Owned(
+    project="shop/p",
+    unit="k8s",
+    resource="deployment/web",
+    api_version="apps/v1",
+    namespace="shop",
+    source="k8s/web.yaml",
+    state="waiting",
+    why="0 of 1 pods ready",
+    age_s=300,
+    images=("web:1",),
+    kept="it was there before devloop",
+)
 
 
 def plain(_style: str, text: str) -> str:
@@ -27,7 +40,7 @@ def marked(style: str, text: str) -> str:
     return f"<{style}>{text}"
 
 
-def lines(event: Difference | Removed, *, is_verbose: bool = False) -> list[str]:
+def lines(event: Difference | Owned | Removed, *, is_verbose: bool = False) -> list[str]:
     return list(deployed.lines(event, plain, is_verbose=is_verbose))
 
 
@@ -40,6 +53,15 @@ def test_a_difference_says_first_what_would_be_done_why_and_where() -> None:
 def test_a_diff_has_its_colors() -> None:
     _, *rest = deployed.lines(DIFFERENCE, marked, is_verbose=False)
     assert rest == ["<bold>--- a", "<bold>+++ b", "<cyan>@@ -1 +1 @@", " x", "<red>-old", "<green>+new"]
+
+
+def test_an_object_is_a_row_and_its_images() -> None:
+    head, image = lines(OWNED)
+    assert " ".join(head.split()) == (
+        "deployment/web shop k8s waiting 5 min ago k8s/web.yaml 0 of 1 pods ready, stays on delete: it was there before devloop"
+    )
+    assert image.strip() == "web:1"
+    assert lines(OWNED, is_verbose=True)[-1].strip() == "apps/v1, project shop/p"
 
 
 @pytest.mark.parametrize(
