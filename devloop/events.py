@@ -242,6 +242,22 @@ class Owned(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Revision(Event):
+    """A revision of a workload that the cluster remembers; `devloop history` tells it."""
+
+    kind: ClassVar[str] = "revision"
+    unit: str = _doc("The unit of the workload.")
+    resource: str = _doc("`kind/name`.")
+    namespace: str = _doc("Its namespace.")
+    revision: int = _doc("Its number; rolling back to a revision gives it a new one.")
+    is_current: bool = _doc("Whether it is what is deployed.")
+    age_s: float = _doc("How long ago it was first deployed.")
+    images: tuple[str, ...] = _doc("The images of its containers, by their refs.")
+    digest: str = _doc("The digest of what devloop applied last with it, if that is known.", default="")
+    cause: str = _doc("Why it came about, as its annotations say.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Removed(Event):
     """An object that `devloop delete` deleted, would delete, or kept."""
 
@@ -285,6 +301,7 @@ AnyEvent = (
     | Image
     | Difference
     | Owned
+    | Revision
     | Removed
     | Session
 )
@@ -303,6 +320,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     Image,
     Difference,
     Owned,
+    Revision,
     Removed,
     Session,
 )

@@ -116,6 +116,17 @@ FULL: list[events.AnyEvent] = [
         images=("a:1",),
         kept="it was there before devloop",
     ),
+    events.Revision(
+        unit="api",
+        resource="deployment/api",
+        namespace="shop",
+        revision=2,
+        is_current=True,
+        age_s=1.0,
+        images=("a:1",),
+        digest="d",
+        cause="c",
+    ),
     events.Removed(
         state="kept",
         resource="namespace/shop",
@@ -149,6 +160,7 @@ BARE: list[events.AnyEvent] = [
     events.Image(artifact="a", ref="a:1", image_id="", size_bytes=0, age_s=0.0, is_current=False),
     events.Difference(action="delete", resource="", api_version="", why=""),
     events.Owned(project="", resource="", api_version="", state="ready", age_s=0.0),
+    events.Revision(unit="", resource="", namespace="", revision=1, is_current=False, age_s=0.0, images=()),
     events.Removed(state="deleted", resource="", api_version=""),
     events.Session(state="watching"),
 ]

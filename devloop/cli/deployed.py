@@ -1,4 +1,4 @@
-"""The command line of what is to be deployed and what is: render, apply, diff, ls, delete.
+"""The command line of what is to be deployed and what is: render, apply, diff, ls, history, rollback, delete.
 
 Comes in: arguments. Goes out: each command's exit code. Only the table; the bodies are imported when they run. `app` puts it in its own.
 """
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, Verbose
-from devloop.cli.words import UnitNames
+from devloop.cli.words import UnitNames, UnitOrWorkload
 
 
 def render(
@@ -90,6 +90,38 @@ def ls(
     return body(Common(file, namespace, context, output, verbose), units or (), is_all=all_projects)
 
 
+def history(
+    what: UnitOrWorkload = None,
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """List the revisions of the workloads that the cluster remembers, with their images."""
+    from devloop.cli.rollback import history as body
+
+    return body(Common(file, namespace, context, output, verbose), what)
+
+
+def rollback(
+    what: UnitOrWorkload = None,
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+    to: Annotated[
+        int | None, typer.Option("--to", min=1, help="The revision. Default: the one before the current.", metavar="N")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+) -> int:
+    """Bring back the pods of an earlier revision, and wait until they are ready. The next apply brings back what is on disk."""
+    from devloop.cli.rollback import rollback as body
+
+    return body(Common(file, namespace, context, output, verbose), what, to=to, is_dry_run=dry_run)
+
+
 def delete(
     units: UnitNames = None,
     file: File = None,
@@ -120,5 +152,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "apply": apply_,
     "diff": diff,
     "ls": ls,
+    "history": history,
+    "rollback": rollback,
     "delete": delete,
 }

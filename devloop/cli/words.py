@@ -26,3 +26,12 @@ UnitNames = Annotated[
     list[str] | None,
     typer.Argument(help="Units of `deploy`, by name; all of them by default.", metavar="UNIT", autocompletion=_units),
 ]
+UnitOrWorkload = Annotated[
+    str | None,
+    typer.Argument(
+        help="A unit of `deploy`, or a workload as KIND/NAME; all by default.",
+        metavar="UNIT|KIND/NAME",
+        autocompletion=_units,
+        show_default=False,
+    ),
+]

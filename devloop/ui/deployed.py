@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from devloop.events import Difference, Owned, Removed
+from devloop.events import Difference, Owned, Removed, Revision
 from devloop.ui.explanations import age
 
 Paint = Callable[[str, str], str]
@@ -15,13 +15,15 @@ _SIGNS = {"create": ("green", "+"), "change": ("yellow", "~"), "adopt": ("yellow
 _STATES = {"ready": "green", "waiting": "yellow", "failed": "red", "deleting": "yellow"}
 
 
-def lines(event: Difference | Owned | Removed, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
+def lines(event: Difference | Owned | Revision | Removed, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
     """The event's lines; all that is known of an object with `is_verbose`."""
     match event:
         case Difference():
             return _difference(event, paint)
         case Owned():
             return _owned(event, paint, is_verbose=is_verbose)
+        case Revision():
+            return _revision(event, paint)
         case Removed():
             return _removed(event, paint)
 
@@ -50,6 +52,13 @@ def _owned(event: Owned, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
     yield from (paint("dim", f"    {image}") for image in event.images)
     if is_verbose:
         yield paint("dim", f"    {event.api_version}, project {event.project}")
+
+
+def _revision(event: Revision, paint: Paint) -> Iterator[str]:
+    mark = paint("green", "current") if event.is_current else ""
+    why = event.cause or (f"devloop {event.digest[:8]}" if event.digest else "")
+    head = f"{event.resource:40} {event.revision:>4}  {age(event.age_s):>10}  {', '.join(event.images)}"
+    yield f"{head}  {paint('dim', why)} {mark}".rstrip()
 
 
 def _removed(event: Removed, paint: Paint) -> Iterator[str]:

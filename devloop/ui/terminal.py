@@ -26,6 +26,7 @@ from devloop.events import (
     Notice,
     Owned,
     Removed,
+    Revision,
     Session,
     Step,
     Target,
@@ -107,7 +108,7 @@ class Terminal:
                 return self._saved(event)
             case File() | Target() | LocalCluster() | LocalNode() | Image():
                 return self._answer(event)
-            case Difference() | Owned() | Removed():
+            case Difference() | Owned() | Revision() | Removed():
                 return deployed.lines(event, self._paint, is_verbose=self._style.is_verbose)
             case Session():
                 return self._session(event)

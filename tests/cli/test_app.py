@@ -23,7 +23,10 @@ HEAVY = (
     "websocket",
     "yaml",
 )
-COMMANDS = ("dev", "run", "build", "render", "apply", "diff", "ls", "delete", "explain", "schema", "version")
+COMMANDS = (
+    *("dev", "run", "build", "render", "apply", "diff", "ls", "history", "rollback", "delete", "explain", "schema"),
+    "version",
+)
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -107,7 +110,7 @@ def test_the_shell_completes_commands() -> None:
     assert "render" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["diff", "render", "ls", "delete"])
+@pytest.mark.parametrize("command", ["diff", "render", "ls", "delete", "history", "rollback"])
 def test_units_are_completed(command: str, tmp_path: Path) -> None:
     (tmp_path / "k.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: k}\n")
     (tmp_path / "devloop.yaml").write_text(

@@ -122,6 +122,9 @@ def test_render_offline_asks_no_engine_and_takes_units(bare_devloop: Devloop, pr
         (("delete", "--include", "pod/data"), ("the project has no such object", "what would be kept: nothing")),
         (("ls", "k9s"), ("there is no unit of this name", "did you mean k8s?")),
         (("ls", "--all-projects", "k8s"), ("units are those of one project",)),
+        (("history", "pod/a"), ("no unit or workload of this name is deployed", "there are none")),
+        (("rollback", "k8s"), ("nothing of it is deployed that has revisions", "devloop ls")),
+        (("rollback", "--to", "first"), ("'--to'", "valid integer")),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else None,
 )

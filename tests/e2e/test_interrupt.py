@@ -61,7 +61,7 @@ def test_ctrl_c_before_it_has_begun_leaves_what_ran_before(
     assert started or kubectl.snapshot() == before
 
 
-@pytest.mark.parametrize("command", ["diff", "ls", "delete"])
+@pytest.mark.parametrize("command", ["diff", "ls", "history", "rollback", "delete"])
 def test_ctrl_c_while_the_cluster_keeps_silent_is_130(
     command: str, bare_devloop: Devloop, project: Project, tmp_path: Path
 ) -> None:
@@ -78,6 +78,25 @@ def test_ctrl_c_while_the_cluster_keeps_silent_is_130(
         with connection:
             session.interrupt()
             assert session.wait(20).code == 130
+
+
+def test_ctrl_c_while_a_rollback_waits_leaves_it_written(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:
+    there = devloop.at(project.folder)
+    project.write("web/Dockerfile", DOCKERFILE.replace("8080", "8081"))
+    assert there.run("build").code == 0
+    never = there.start("run")
+    never.wait_event(kind="step", step="ready", state="started")
+    never.interrupt()
+    assert never.wait(30).code == 130
+    project.write("web/Dockerfile", DOCKERFILE)
+    assert there.run("run").code == 0
+    session = there.start("rollback")
+    session.wait_event(lambda event: "was rolled back" in event["message"], kind="notice")
+    session.interrupt()
+    assert session.wait(30).code == 130
+    live = kubectl.get("deployment", "web")
+    assert live is not None
+    assert live["metadata"]["annotations"]["devloop.dev/rolled-back"] == "1"
 
 
 def test_the_terminal_is_as_it_was(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:

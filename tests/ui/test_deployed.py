@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devloop.events import Difference, Owned, Removed
+from devloop.events import Difference, Owned, Removed, Revision
 from devloop.ui import deployed
 
 DIFFERENCE = Difference(
@@ -30,6 +30,16 @@ OWNED = Owned(
     images=("web:1",),
     kept="it was there before devloop",
 )
+REVISION = Revision(
+    unit="k8s",
+    resource="deployment/web",
+    namespace="shop",
+    revision=2,
+    is_current=True,
+    age_s=5,
+    images=("web:1",),
+    digest="0123456789",
+)
 
 
 def plain(_style: str, text: str) -> str:
@@ -40,7 +50,7 @@ def marked(style: str, text: str) -> str:
     return f"<{style}>{text}"
 
 
-def lines(event: Difference | Owned | Removed, *, is_verbose: bool = False) -> list[str]:
+def lines(event: Difference | Owned | Revision | Removed, *, is_verbose: bool = False) -> list[str]:
     return list(deployed.lines(event, plain, is_verbose=is_verbose))
 
 
@@ -62,6 +72,11 @@ def test_an_object_is_a_row_and_its_images() -> None:
     )
     assert image.strip() == "web:1"
     assert lines(OWNED, is_verbose=True)[-1].strip() == "apps/v1, project shop/p"
+
+
+def test_a_revision_is_a_row() -> None:
+    (row,) = lines(REVISION)
+    assert " ".join(row.split()) == "deployment/web 2 5 s ago web:1 devloop 01234567 current"
 
 
 @pytest.mark.parametrize(
