@@ -96,7 +96,8 @@ def marked(obj: Object, *, applyset: str, project: str, unit: str, source: str, 
     """The object as it is sent. Its digest is of everything else in it. `source`: where it is written, `k8s/api.yaml:12`."""
     metadata = obj["metadata"]
     annotations = {**(metadata.get("annotations") or {}), PROJECT: project, UNIT: unit}
-    if file := _LINE.sub("", source):
+    file = _LINE.sub("", source)
+    if file and not file.startswith("/"):  # which would differ from machine to machine, and so would the digest
         annotations[SOURCE] = file
     if is_adopted:
         annotations[ADOPTED] = "true"
