@@ -1,8 +1,8 @@
 """Manifests from `kustomize build`.
 
 Comes in: a folder with a kustomization. Goes out: what kustomize (or the one inside kubectl) prints for it; an object's source is the
-resource file that holds it under the same name, else the kustomization. It changes no file, and reaches the network only where the
-kustomization names something remote.
+resource file that holds it under the same name, else the kustomization. It reaches the network only where the kustomization names
+something remote, which kustomize fetches at each render, and changes no file but for remote charts: kustomize keeps them in `chartHome`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from devloop.render.documents import Document
 from devloop.render.files import listed, program_value, read, shown
 from devloop.render.kustomization import NAMES, Closure, closure
 from devloop.scope import Scope
-from devloop.stages import Tools
+from devloop.stages import Completed, Tools
 
 _NOISE = re.compile(r"^(?:Error|error): ")
 _KLOG = re.compile(r"^E\d{4} .* err=\"(?P<told>.*)\"$")  # how kubectl says it where it was built to log
@@ -38,18 +38,20 @@ class KustomizeRenderer:
     """Renders units that name a kustomization."""
 
     def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
-        """The kustomization and all it is built on. Blocks on the disk."""
-        found = closure(_folder(unit, base))
-        below = {path for tree in found.trees for path in tree.rglob("*")}
+        """The kustomization and all it is built on; what is remote cannot be watched, and counts by its name. Blocks on the disk."""
+        found = closure(_folder(unit, base), base)
+        below = {path for chart in found.charts for path in chart.rglob("*") if found.holds(path)}
         return listed(
             base,
             {*found.files, *found.definitions, *below},
-            roots={*found.files, *found.trees, *found.definitions},
+            roots={*found.files, *found.charts, *found.definitions},
             matches=found.holds,
             why=lambda path: _why(path, found, base),
             definitions=found.definitions,
             values=(
                 ("kustomize", program_value(tools.processes.find("kustomize") or tools.processes.find("kubectl"))),
+                *([("helm", program_value(tools.processes.find("helm")))] if found.has_charts else []),
+                *(("remote", each) for each in sorted(found.remote)),
             ),
         )
 
@@ -65,7 +67,7 @@ class KustomizeRenderer:
         kustomize.
         """
         folder = _folder(unit, base)
-        found = closure(folder)
+        found = closure(folder, base)
         name = shown(found.main or folder / NAMES[0], base)
         if not folder.is_dir():
             raise StepFailed(
@@ -73,7 +75,7 @@ class KustomizeRenderer:
             )
         completed = tools.processes.run(scope, [*_command(found, tools), str(folder)], cwd=base, check=False)
         if completed.code:
-            raise _failure(completed.tail, completed.code, name, folder, base)
+            raise _failure(completed, found, name, folder, base)
         parsed, wrong = documents.parse(completed.stdout, name)
         manifests, wrong_objects = objects.manifests(parsed, name, _sources(found, base, name))
         return objects.checked(manifests, [*wrong, *wrong_objects])
@@ -82,9 +84,9 @@ class KustomizeRenderer:
 def _why(path: Path, found: Closure, base: Path) -> str:
     if path in found.definitions:
         return "it is, or would be, a kustomization that the unit is built on"
-    tree = next((each for each in found.trees if each in path.parents), None)
-    if tree is not None:
-        return f"it is part of the chart {shown(tree, base)}"
+    chart = found.chart_of(path)
+    if chart is not None:
+        return f"it is part of the chart {shown(chart, base)}"
     return "a kustomization names it" if found.holds(path) else "no kustomization that the unit is built on names it"
 
 
@@ -106,14 +108,26 @@ def _command(found: Closure, tools: Tools) -> list[str]:
     )
 
 
-def _failure(tail: tuple[str, ...], code: int, name: str, folder: Path, base: Path) -> StepFailed:
+def _failure(completed: Completed, found: Closure, name: str, folder: Path, base: Path) -> StepFailed:
     """kustomize's own words, with paths as people know them."""
-    lines = [_KLOG.sub(r"Error: \g<told>", line).replace(f"{base}/", "") for line in tail if line.strip()]
-    told = next((line for line in reversed(lines) if _NOISE.match(line)), lines[-1] if lines else f"exit code {code}")
+    lines = [_KLOG.sub(r"Error: \g<told>", line).replace(f"{base}/", "") for line in completed.tail if line.strip()]
+    told = next(
+        (line for line in reversed(lines) if _NOISE.match(line)), lines[-1] if lines else f"exit code {completed.code}"
+    )
     message = _NOISE.sub("", told)
-    hint = next((hint for text, hint in _HINTS if text in message), None)
     evidence = tuple(line for line in lines if line != told)
-    return StepFailed(f"kustomize build {shown(folder, base)}: {message}", where=name, hint=hint, evidence=evidence)
+    return StepFailed(
+        f"kustomize build {shown(folder, base)}: {message}", where=name, hint=_hint(message, found), evidence=evidence
+    )
+
+
+def _hint(message: str, found: Closure) -> str | None:
+    remote = next((each for each in sorted(found.remote) if each.split(maxsplit=1)[0] in message), None)
+    if remote is not None:
+        return (
+            f"kustomize fetches {remote} itself, at each render; a copy in the project needs no network, and is watched"
+        )
+    return next((hint for text, hint in _HINTS if text in message), None)
 
 
 def _sources(found: Closure, base: Path, name: str) -> Callable[[Document], str]:

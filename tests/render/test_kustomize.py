@@ -185,3 +185,29 @@ def test_what_the_real_program_complains_of_is_the_message(scope: Scope, write: 
 def test_a_missing_folder_is_told_before_any_program_runs(scope: Scope, write: Write) -> None:
     with pytest.raises(StepFailed, match="no folder dev"):
         KustomizeRenderer().render(scope, UNIT, write({}), "default", tools_with(FakeProcesses()))
+
+
+def test_what_is_remote_counts_by_name_and_its_failure_says_the_way_out(
+    scope: Scope, write: Write, real_tools: Callable[[str], Tools]
+) -> None:
+    kustomization = "resources: [deployment.yaml, 'http://127.0.0.1:1/x.yaml']\n"
+    base = write({"dev/kustomization.yaml": kustomization, "dev/deployment.yaml": DEPLOYMENT})
+    found = inputs(scope, base)
+    assert ("remote", "http://127.0.0.1:1/x.yaml") in found.values
+    assert not any("127.0.0.1" in str(root) for root in found.roots)
+    with pytest.raises(StepFailed) as told:
+        KustomizeRenderer().render(scope, UNIT, base, "default", real_tools("kustomize"))
+    assert "connection refused" in told.value.message
+    assert told.value.hint == (
+        "kustomize fetches http://127.0.0.1:1/x.yaml itself, at each render; a copy in the project needs no network, and is watched"
+    )
+
+
+def test_the_helm_that_inflates_charts_counts(scope: Scope, write: Write) -> None:
+    processes = FakeProcesses()
+    processes.when("kustomize")
+    processes.when("helm")
+    base = write({"dev/kustomization.yaml": "helmCharts: [{name: db}]\n", "off/kustomization.yaml": ""})
+    found = KustomizeRenderer().inputs(scope, UNIT, base, tools_with(processes))
+    assert dict(found.values).keys() == {"kustomize", "helm"}
+    assert dict(inputs(scope, base, "off").values).keys() == {"kustomize"}
