@@ -99,7 +99,7 @@ def _derived(unit: model.Unit) -> str:
 
 
 def _of_manifests(pattern: str) -> str:
-    parts = pattern.split("/")
+    parts = (pattern.partition("#")[0] if model.is_url(pattern) else pattern).split("/")
     plain = next((index for index, part in enumerate(parts) if _MAGIC & set(part)), len(parts))
     last = _last(parts[:plain])
     if plain == len(parts):

@@ -64,7 +64,7 @@ def manifests_exist(project: model.Project, base: Path, _: Positions) -> list[Fi
     for unit, path in numbered(project.deploy, UNITS):
         for pattern, here in numbered(unit.manifests, (*path, "manifests")):
             # The empty text stands for one that could not be read.
-            if not pattern or _has_manifest(base, pattern):
+            if not pattern or model.is_url(pattern) or _has_manifest(base, pattern):
                 continue
             if not _MAGIC & set(pattern) and not os.path.lexists(base / pattern):
                 found.append(_missing(here, "file or folder", pattern, base, is_folder=False))

@@ -36,7 +36,7 @@ from devloop.config.builders import (
 )
 from devloop.config.documented import doc as _doc
 from devloop.config.tests import CustomTest, CustomTestDependencies, ImageTest
-from devloop.config.units import Helm, Kustomize, Need, Unit
+from devloop.config.units import Helm, Kustomize, Need, Unit, is_url
 
 # Those of `around`, `builders`, `tests` and `units` are read as this module's: one module has the whole configuration.
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "Unit",
     "UnitHook",
     "UnitHooks",
+    "is_url",
 ]
 
 API_VERSION = "devloop/v1"

@@ -18,6 +18,11 @@ CLUSTER_SCOPED = frozenset(
 )
 
 
+def is_url(entry: str) -> bool:
+    """Whether an entry of `manifests` is fetched."""
+    return entry.startswith(("https://", "http://"))
+
+
 @dataclass(frozen=True)
 class Kustomize:
     """Manifests from `kustomize build`."""
@@ -124,7 +129,8 @@ class Unit:
         also=("dependsOn",),
     )
     manifests: tuple[str, ...] = _doc(
-        "YAML files, globs or folders, relative to this file.",
+        "YAML files, globs or folders, relative to this file; or URLs that end in `#sha256=` and the digest of what is there, which is "
+        "fetched once and kept. Without the digest it is refused, and the digest to write is told.",
         default=(),
         examples=[["k8s/*.yaml"]],
         minimum=1,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from devloop.effects.kube_pool import Answer, Pool
+from devloop.effects.kube_pool import Answer, Pool, innermost, words
 from devloop.effects.kubeconfig import Settings
 from devloop.errors import Unavailable, UsageError
 from devloop.scope import Scope
@@ -31,7 +31,7 @@ class Http:
     def __init__(self, settings: Settings, on_warning: Callable[[str], None]) -> None:
         self._settings = settings
         self._on_warning = on_warning
-        self._pool = Pool(settings)
+        self._pool = Pool(settings.proxy, settings.tls, settings.tls_name)
         self.server = settings.server
 
     def json(
@@ -157,14 +157,13 @@ class Http:
 
     def unreachable(self, exc: Exception) -> Unavailable:
         """The error for a server that could not be spoken to, by what the attempt came to."""
-        cause = _innermost(exc)
-        text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        cause = innermost(exc)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return self.unavailable(
                 f"its certificate is not accepted: {cause.verify_message}",
                 "was the cluster made anew? fetch its kubeconfig again (kind export kubeconfig)",
             )
-        return self.unavailable(" ".join(text.split()))
+        return self.unavailable(words(cause))
 
     def unavailable(self, why: str, hint: str = "") -> Unavailable:
         """The error for a server that cannot be spoken to now."""
@@ -181,14 +180,6 @@ def _pause_s(response: Any) -> float | None:
     if not after.isdecimal() or not (response.status == 429 or response.status >= 500):
         return None
     return min(float(after), _LONGEST_PAUSE_S)
-
-
-def _innermost(exc: BaseException) -> BaseException:
-    """The reason behind the reasons, which is the one that says something ("Connection refused")."""
-    for inner in (getattr(exc, "reason", None), exc.__cause__, *exc.args[:1]):
-        if isinstance(inner, BaseException):
-            return _innermost(inner)
-    return exc
 
 
 def _warnings(headers: list[str]) -> list[str]:

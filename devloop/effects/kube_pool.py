@@ -1,4 +1,4 @@
-"""Connections to one API server, kept open between requests, of which any wait can be cut short.
+"""Connections to one server, kept open between requests, of which any wait can be cut short.
 
 Comes in: requests. Goes out: urllib3's responses, with the socket that they come from. It never retries, redirects or interprets.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devloop.effects.kubeconfig import Settings
 from devloop.scope import Scope
 
 CONNECT_S = 5.0
@@ -37,11 +37,14 @@ class Answer:
 
 
 class Pool:
-    """Safe to use from many threads. Connections are made as needed; 64 idle ones are kept."""
+    """Safe to use from many threads. Connections are made as needed; 64 idle ones are kept.
 
-    def __init__(self, settings: Settings) -> None:
+    `proxy`: the URL of one. `tls`: for https. `tls_name`: the name on the server's certificate where that is not the URL's.
+    """
+
+    def __init__(self, proxy: str | None, tls: ssl.SSLContext | None, tls_name: str | None = None) -> None:
         self._here = _Here()
-        self._manager = _manager(settings, self._here)
+        self._manager = _manager(proxy, tls, tls_name, self._here)
 
     def request(
         self,
@@ -86,6 +89,19 @@ def shut(connection: socket.socket | None) -> None:
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
+def innermost(exc: BaseException) -> BaseException:
+    """The reason behind the reasons, which is the one that says something ("Connection refused")."""
+    for inner in (getattr(exc, "reason", None), exc.__cause__, *exc.args[:1]):
+        if isinstance(inner, BaseException):
+            return innermost(inner)
+    return exc
+
+
+def words(cause: BaseException) -> str:
+    """What an error of a connection says, on one line."""
+    return " ".join((getattr(cause, "strerror", None) or str(cause) or type(cause).__name__).split())
+
+
 class _Here(threading.local):
     """What the request of this thread is about. urllib3 has no other way to hand it to the connection that it picks."""
 
@@ -102,7 +118,7 @@ class _Here(threading.local):
             yield
 
 
-def _manager(settings: Settings, here: _Here) -> Any:
+def _manager(proxy: str | None, tls: ssl.SSLContext | None, tls_name: str | None, here: _Here) -> Any:
     import urllib3
     from urllib3 import connection, connectionpool
 
@@ -128,9 +144,9 @@ def _manager(settings: Settings, here: _Here) -> Any:
         ConnectionCls = Secure
 
     options: dict[str, Any] = {"maxsize": 64, "block": False, "socket_options": SOCKET_OPTIONS}
-    if settings.tls:
-        options["ssl_context"] = settings.tls
-        options["server_hostname"] = settings.tls_name
-    manager = urllib3.ProxyManager(settings.proxy, **options) if settings.proxy else urllib3.PoolManager(**options)
+    if tls:
+        options["ssl_context"] = tls
+        options["server_hostname"] = tls_name
+    manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
     return manager

@@ -25,7 +25,7 @@ def proxy_of(server: str, configured: str | None) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         shown = f"{parts.scheme}://{parts.hostname}" if parts.hostname else "it is no URL"  # never the password
         raise UsageError(
-            f"the proxy to the API server cannot be used: {shown}",
+            f"the proxy cannot be used: {shown}",
             where=server,
             hint="devloop speaks to HTTP proxies: http://HOST:PORT",
         )

@@ -1,4 +1,4 @@
-"""Plain manifests: YAML and JSON files, globs and folders.
+"""Plain manifests: YAML and JSON files, globs and folders, and pinned URLs.
 
 Comes in: the patterns of a unit. Goes out: its objects as the files say, each with `file:line`. A folder means the `.yaml`, `.yml`
 and `.json` files directly in it, as for `kubectl apply -f`; so does one that a wildcard meets, and `**` goes deeper. It neither fills
@@ -7,7 +7,7 @@ in nor checks fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from devloop import globs
 from devloop.config import model
 from devloop.errors import Problem, StepFailed
 from devloop.products import Inputs, Manifest
-from devloop.render import documents, objects
+from devloop.render import documents, fetched, objects
 from devloop.render.files import listed, read, shown
 from devloop.scope import Scope
 from devloop.stages import Tools
@@ -31,12 +31,13 @@ class ManifestsRenderer:
 
     def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
         """The files that the patterns name now, and whether a path would be one of them. Blocks on the disk."""
-        named = [_Pattern(base, pattern) for pattern in unit.manifests]
+        patterns = _patterns(unit)
+        named = [_Pattern(base, pattern) for pattern in patterns]
         files = {path for each in named for path in each.files()}
         return listed(
             base,
             files,
-            roots=globs.roots(base, unit.manifests),
+            roots=globs.roots(base, patterns),
             matches=lambda path: any(each.names(path) for each in named),
             why=lambda path: _why(path, named),
             values=(("manifests", "\n".join(unit.manifests)),),
@@ -50,9 +51,23 @@ class ManifestsRenderer:
         namespace: str,
         tools: Tools,
     ) -> tuple[Manifest, ...]:
-        """Reads the files. Blocks on the disk. Raises: StepFailed with every problem, the first one's place as `where`."""
+        """Reads the files, and fetches what is pinned and not kept yet. Blocks; cancelled by the scope.
+
+        Raises: StepFailed with every problem, the first one's place as `where`; Unavailable.
+        """
+        manifests: list[Manifest] = []
+        problems: list[Problem] = []
+        for name, text in self._texts(scope, unit, base):
+            parsed, wrong = documents.parse(text, name)
+            found_here, wrong_here = objects.manifests(parsed, name)
+            manifests += found_here
+            problems += sorted([*wrong, *wrong_here], key=lambda each: each.line)
+        return objects.checked(manifests, problems)
+
+    def _texts(self, scope: Scope, unit: model.Unit, base: Path) -> Iterator[tuple[str, str]]:
+        """Each file and URL once, with what it holds."""
         files: dict[Path, None] = {}
-        for pattern in unit.manifests:
+        for pattern in _patterns(unit):
             found = _Pattern(base, pattern).files()
             if not found:
                 raise StepFailed(
@@ -61,15 +76,14 @@ class ManifestsRenderer:
                     hint="paths are relative to the folder of the configuration",
                 )
             files |= dict.fromkeys(found)
-        manifests: list[Manifest] = []
-        problems: list[Problem] = []
         for path in files:
-            name = shown(path, base)
-            parsed, wrong = documents.parse(read(path, name), name)
-            found_here, wrong_here = objects.manifests(parsed, name)
-            manifests += found_here
-            problems += sorted([*wrong, *wrong_here], key=lambda each: each.line)
-        return objects.checked(manifests, problems)
+            yield shown(path, base), read(path, shown(path, base))
+        for entry in dict.fromkeys(filter(model.is_url, unit.manifests)):
+            yield entry.partition("#")[0], fetched.text(scope, entry)
+
+
+def _patterns(unit: model.Unit) -> tuple[str, ...]:
+    return tuple(entry for entry in unit.manifests if not model.is_url(entry))
 
 
 def to_yaml(found: Iterable[dict[str, Any]]) -> str:

@@ -77,7 +77,7 @@ def test_exceptions_are_names_domains_and_networks(
 
 @pytest.mark.parametrize("proxy", ["nonsense", "socks5://me:secret@proxy:1080", "http://"])
 def test_one_that_cannot_be_used_is_told_without_its_password(proxy: str) -> None:
-    with pytest.raises(UsageError, match="the proxy to the API server cannot be used") as told:
+    with pytest.raises(UsageError, match="the proxy cannot be used") as told:
         proxy_of("https://k8s.corp", proxy)
     assert "secret" not in str(told.value)
     assert told.value.where == "https://k8s.corp"

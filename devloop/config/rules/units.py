@@ -5,6 +5,9 @@ Comes in: a project with its defaults, and where its values are written. Goes ou
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlsplit
+
 from devloop import fieldpaths
 from devloop.config import model, names
 from devloop.config.defaults import KINDS, RESOURCES
@@ -140,8 +143,25 @@ def globs_are_valid(project: model.Project, _: Positions) -> list[Finding]:
     return [
         finding
         for unit, path in numbered(project.deploy, UNITS)
-        for finding in globs(unit.manifests, (*path, "manifests"))
+        for finding in globs(["" if model.is_url(each) else each for each in unit.manifests], (*path, "manifests"))
     ]
+
+
+def urls_are_pinned_well(project: model.Project, _: Positions) -> list[Finding]:
+    """That there is a digest at all is said where it can be fetched, and told."""
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        for entry, here in numbered(unit.manifests, (*path, "manifests")):
+            url, has_pin, pin = entry.partition("#")
+            if not model.is_url(entry):
+                continue
+            if "@" in urlsplit(url).netloc:
+                found.append(
+                    Finding(here, "a URL with credentials would show them in logs", "keep a copy in the project")
+                )
+            elif has_pin and not re.fullmatch(r"sha256=[0-9a-fA-F]{64}", pin):
+                found.append(Finding(here, f"`#{pin}` is no digest", "write `#sha256=` and 64 hex digits"))
+    return found
 
 
 def releases_are_valid(project: model.Project, positions: Positions) -> list[Finding]:
@@ -166,5 +186,6 @@ RULES: tuple[Rule, ...] = (
     needed_resources_are_known,
     hooks_are_valid,
     globs_are_valid,
+    urls_are_pinned_well,
     releases_are_valid,
 )
