@@ -25,7 +25,7 @@ GROUND = frozenset(
     {"errors", "events", "fieldpaths", "globs", "products", "scope"}
 )  # row 0: the standard library and each other
 CONTRACTS = GROUND | {"config.model", "stages"}
-STAGE = CONTRACTS | {"effects", "store"}
+STAGE = CONTRACTS | {"commands", "effects", "store"}
 MACHINE = STAGE | {"bus", "config", "graph", "view", "build", "place", "render", "deploy", "observe"}
 
 
@@ -49,6 +49,7 @@ ROOMS: Mapping[str, Room] = {
     "store": Room(1, GROUND),
     "view": Room(1, GROUND),
     "stages": Room(2, GROUND | {"config.model"}),
+    "commands": Room(2, CONTRACTS),
     "graph": Room(2, GROUND | {"config.model"}),
     # The doors fill the roles and return the records that `stages` declares; of the configuration they know nothing.
     "effects": Room(

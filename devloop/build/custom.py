@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from devloop import globs
+from devloop import commands
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.products import Inputs
@@ -26,20 +26,8 @@ class CustomBuilder:
         context = Path(os.path.normpath(base / artifact.context))
         if not context.is_dir():
             raise StepFailed("the build context is not a folder", where=str(context), hint="`context` names it")
-        wanted = spec.dependencies
-        is_listed = wanted.command is not None
-        paths = _listed(scope, artifact, wanted.command, context, tools) if wanted.command is not None else wanted.paths
-        return Inputs(
-            base=context,
-            files=globs.expand(context, paths, wanted.ignore),
-            roots=globs.roots(context, (".", *paths) if is_listed else paths),
-            matches=globs.matcher(context, paths, wanted.ignore),
-            skips=globs.matcher(context, wanted.ignore) if wanted.ignore else None,
-            why=lambda path: _why(path, context, paths, wanted),
-            values=(("builder", "custom"), ("command", spec.command)),
-            # What a command lists may hang on anything in the context, so it is asked again.
-            is_definition=globs.matcher(context, (".",), wanted.ignore) if is_listed else None,
-        )
+        values = (("builder", "custom"), ("command", spec.command))
+        return commands.inputs(scope, spec.dependencies, context, tools, where=_where(artifact), values=values)
 
     def build(self, scope: Scope, job: BuildJob, tools: Tools) -> str:
         """See stages.Builder.build. The command's environment is this process's, and what config.model.Custom promises."""
@@ -66,7 +54,7 @@ class CustomBuilder:
         )
         if done.code != 0:
             raise StepFailed(
-                f"the build command failed: {_ending(done.code)}: {spec.command}",
+                f"the build command failed: {commands.ending(done.code)}: {spec.command}",
                 where=_where(job.artifact),
                 hint="it runs with `sh -c` in the context",
                 evidence=done.tail,
@@ -82,16 +70,6 @@ class CustomBuilder:
         return found.image_id
 
 
-def _why(path: Path, context: Path, paths: tuple[str, ...], wanted: model.CustomDependencies) -> str:
-    ignoring = [each for each in wanted.ignore if globs.matcher(context, (each,))(path)]
-    naming = [each for each in paths if globs.matcher(context, (each,))(path)]
-    if ignoring:
-        return f"`dependencies.ignore` keeps it out: {ignoring[0]}"
-    if wanted.command is not None:
-        return f"the command that lists the inputs {'names' if naming else 'does not name'} it: {wanted.command}"
-    return f"`dependencies.paths` names it: {naming[0]}" if naming else "no entry of `dependencies.paths` names it"
-
-
 def _spec(artifact: model.Artifact) -> model.Custom:
     if artifact.custom is None:
         raise TypeError(f"{artifact.image} has no custom builder")
@@ -100,19 +78,3 @@ def _spec(artifact: model.Artifact) -> model.Custom:
 
 def _where(artifact: model.Artifact) -> str:
     return f"image/{artifact.image}"
-
-
-def _ending(code: int) -> str:
-    return f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-
-
-def _listed(scope: Scope, artifact: model.Artifact, command: str, context: Path, tools: Tools) -> tuple[str, ...]:
-    done = tools.processes.run(scope, ["sh", "-c", command], cwd=context, check=False)
-    if done.code != 0:
-        raise StepFailed(
-            f"the command that lists the inputs failed: {_ending(done.code)}: {command}",
-            where=_where(artifact),
-            hint="`dependencies.command` has to print paths, one a line",
-            evidence=done.tail,
-        )
-    return tuple(globs.escape(line.strip()) for line in done.stdout.splitlines() if line.strip())

@@ -1,0 +1,108 @@
+"""Commands that the configuration gives: what they declare to read, and running them for so long and no longer.
+
+Comes in: a shell command, its folder, and what is declared of it. Goes out: its inputs, or how it ended. It never looks into what a
+command does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from devloop import globs
+from devloop.config import model
+from devloop.errors import StepFailed
+from devloop.products import Inputs
+from devloop.scope import Cancelled, Scope
+from devloop.stages import Completed, Tools
+
+
+def inputs(
+    scope: Scope,
+    wanted: model.CustomDependencies,
+    folder: Path,
+    tools: Tools,
+    *,
+    where: str,
+    values: tuple[tuple[str, str], ...],
+) -> Inputs:
+    """What a command reads that runs in `folder`. Runs `dependencies.command`, if there is one; blocks on it, cancelled by the scope.
+
+    `where`: whose command it is, for errors. Raises: StepFailed.
+    """
+    is_listed = wanted.command is not None
+    paths = _listed(scope, wanted.command, folder, tools, where) if wanted.command is not None else wanted.paths
+    return Inputs(
+        base=folder,
+        files=globs.expand(folder, paths, wanted.ignore),
+        roots=globs.roots(folder, (".", *paths) if is_listed else paths),
+        matches=globs.matcher(folder, paths, wanted.ignore),
+        skips=globs.matcher(folder, wanted.ignore) if wanted.ignore else None,
+        why=lambda path: _why(path, folder, paths, wanted),
+        values=values,
+        # What a command lists may hang on anything in the folder, so it is asked again.
+        is_definition=globs.matcher(folder, (".",), wanted.ignore) if is_listed else None,
+    )
+
+
+def ending(code: int) -> str:
+    """How a command that failed ended, in words."""
+    return f"exit code {code}" if code > 0 else f"killed by signal {-code}"
+
+
+class TimedOut(Exception):
+    """A command took too long, and was ended."""
+
+
+def run(
+    scope: Scope,
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    cwd: Path,
+    env: Mapping[str, str],
+    tools: Tools,
+    stdin: bytes | None = None,
+) -> Completed:
+    """Runs it to its end, whatever its exit code; what it prints is shown. Blocks; cancelled by the scope. Raises: TimedOut."""
+    is_late = threading.Event()
+    try:
+        with scope.child(f"{argv[0]} with a time-out") as inner:
+
+            def end() -> None:
+                inner.wait(timeout_s)
+                is_late.set()
+                inner.cancel()
+
+            inner.spawn("time-out", end)
+            done = tools.processes.run(inner, argv, cwd=cwd, env=env, stdin=stdin, on_line=tools.line, check=False)
+            inner.cancel()
+        return done
+    except Cancelled:
+        scope.check()
+        if is_late.is_set():
+            raise TimedOut from None
+        raise
+
+
+def _why(path: Path, folder: Path, paths: tuple[str, ...], wanted: model.CustomDependencies) -> str:
+    ignoring = [each for each in wanted.ignore if globs.matcher(folder, (each,))(path)]
+    naming = [each for each in paths if globs.matcher(folder, (each,))(path)]
+    if ignoring:
+        return f"`dependencies.ignore` keeps it out: {ignoring[0]}"
+    if wanted.command is not None:
+        return f"the command that lists the inputs {'names' if naming else 'does not name'} it: {wanted.command}"
+    return f"`dependencies.paths` names it: {naming[0]}" if naming else "no entry of `dependencies.paths` names it"
+
+
+def _listed(scope: Scope, command: str, folder: Path, tools: Tools, where: str) -> tuple[str, ...]:
+    done = tools.processes.run(scope, ["sh", "-c", command], cwd=folder, check=False)
+    if done.code != 0:
+        raise StepFailed(
+            f"the command that lists the inputs failed: {ending(done.code)}: {command}",
+            where=where,
+            hint="`dependencies.command` has to print paths, one a line",
+            evidence=done.tail,
+        )
+    return tuple(globs.escape(line.strip()) for line in done.stdout.splitlines() if line.strip())
