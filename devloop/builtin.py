@@ -65,6 +65,18 @@ def _helm() -> Renderer:
     return HelmRenderer()
 
 
+def _ytt() -> Renderer:
+    from devloop.render.ytt import YttRenderer
+
+    return YttRenderer()
+
+
+def _custom_renderer() -> Renderer:
+    from devloop.render.custom import CustomRenderer
+
+    return CustomRenderer()
+
+
 BUILDERS: Mapping[str, Callable[[], Builder]] = {
     "docker": _docker,
     "custom": _custom,
@@ -73,7 +85,13 @@ BUILDERS: Mapping[str, Callable[[], Builder]] = {
     "bazel": _bazel,
     "buildpacks": _buildpacks,
 }
-RENDERERS: Mapping[str, Callable[[], Renderer]] = {"manifests": _manifests, "kustomize": _kustomize, "helm": _helm}
+RENDERERS: Mapping[str, Callable[[], Renderer]] = {
+    "manifests": _manifests,
+    "kustomize": _kustomize,
+    "helm": _helm,
+    "ytt": _ytt,
+    "custom": _custom_renderer,
+}
 
 
 def builder_kind(artifact: model.Artifact) -> str:
@@ -84,3 +102,13 @@ def builder_kind(artifact: model.Artifact) -> str:
 def renderer_kind(unit: model.Unit) -> str:
     """The word of RENDERERS that a valid unit asks for."""
     return next(kind for kind in RENDERERS if getattr(unit, kind))
+
+
+def renderer(unit: model.Unit) -> Renderer:
+    """The renderer of a valid unit, with all that follows it."""
+    first = RENDERERS[renderer_kind(unit)]()
+    if not unit.then and not unit.transforms:
+        return first
+    from devloop.render.chain import ChainRenderer
+
+    return ChainRenderer(first)

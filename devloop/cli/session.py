@@ -47,7 +47,7 @@ def plan(loaded: config_load.Loaded) -> Plan:
         project,
         loaded.base,
         builders={each.image: builtin.BUILDERS[builtin.builder_kind(each)]() for each in project.build.artifacts},
-        renderers={each.name: builtin.RENDERERS[builtin.renderer_kind(each)]() for each in project.deploy},
+        renderers={each.name: builtin.renderer(each) for each in project.deploy},
         known_units=frozenset(each.name for each in project.deploy),
     )
 

@@ -75,14 +75,12 @@ class Docker:
 
 @dataclass(frozen=True)
 class CustomDependencies:
-    """What a custom build reads."""
+    """What a command reads. All paths are relative to the folder that it runs in; for a build, to the context."""
 
-    paths: tuple[str, ...] = _doc(
-        "Files, folders or globs (`**` matches any depth), relative to the context.", default=(".",)
-    )
-    ignore: tuple[str, ...] = _doc("Globs to leave out, relative to the context.", default=())
+    paths: tuple[str, ...] = _doc("Files, folders or globs (`**` matches any depth).", default=(".",))
+    ignore: tuple[str, ...] = _doc("Globs to leave out.", default=())
     command: str | None = _doc(
-        "A shell command, run in the context, that prints the paths one a line; replaces `paths`.", default=None
+        "A shell command, run in that folder, that prints the paths one a line; replaces `paths`.", default=None
     )
 
 

@@ -95,6 +95,10 @@ def _derived(unit: model.Unit) -> str:
         return unit.helm.release or _last(unit.helm.chart.split("/"))
     if unit.kustomize is not None:
         return _last(unit.kustomize.path.split("/"))
+    if unit.ytt is not None:
+        return _of_manifests(unit.ytt.files[0]) if unit.ytt.files else ""
+    if unit.custom is not None:
+        return _last(unit.custom.dir.split("/"))
     return _of_manifests(unit.manifests[0]) if unit.manifests else ""
 
 

@@ -76,22 +76,46 @@ def manifests_exist(project: model.Project, base: Path, _: Positions) -> list[Fi
 def kustomizations_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
     found = []
     for unit, path in numbered(project.deploy, UNITS):
-        if unit.kustomize is None:
-            continue
-        here = (*path, "kustomize", "path")
-        folder = base / unit.kustomize.path
-        if not os.path.isdir(folder):
-            is_file = os.path.basename(unit.kustomize.path) in _KUSTOMIZATIONS
-            hint = f"name its folder: {os.path.dirname(unit.kustomize.path) or '.'}" if is_file else None
-            found.append(_missing(here, "folder", unit.kustomize.path, base, is_folder=True, hint=hint))
-        elif not any(os.path.isfile(folder / name) for name in _KUSTOMIZATIONS):
-            below = [
-                name
-                for name in _listed(folder)
-                if any(os.path.isfile(folder / name / each) for each in _KUSTOMIZATIONS)
-            ]
-            hint = f"there is one in {_some(below)}" if below else None
-            found.append(Finding(here, f"no kustomization.yaml in `{unit.kustomize.path}`", hint))
+        found += _kustomization(unit.kustomize, (*path, "kustomize", "path"), base)
+        for step, here in numbered(unit.then, (*path, "then")):
+            found += _kustomization(step.kustomize, (*here, "kustomize", "path"), base)
+    return found
+
+
+def _kustomization(spec: model.Kustomize | None, here: KeyPath, base: Path) -> list[Finding]:
+    folder = base / spec.path if spec is not None else base
+    if spec is None or any(os.path.isfile(folder / name) for name in _KUSTOMIZATIONS):
+        return []
+    if not os.path.isdir(folder):
+        is_file = os.path.basename(spec.path) in _KUSTOMIZATIONS
+        hint = f"name its folder: {os.path.dirname(spec.path) or '.'}" if is_file else None
+        return [_missing(here, "folder", spec.path, base, is_folder=True, hint=hint)]
+    below = [name for name in _listed(folder) if any(os.path.isfile(folder / name / each) for each in _KUSTOMIZATIONS)]
+    hint = f"there is one in {_some(below)}" if below else None
+    return [Finding(here, f"no kustomization.yaml in `{spec.path}`", hint)]
+
+
+def files_of_ytt_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
+    return [
+        _missing(here, "file or folder" if key == "files" else "values file", name, base, is_folder=False)
+        for unit, path in numbered(project.deploy, UNITS)
+        if unit.ytt is not None
+        for key, names in (("files", unit.ytt.files), ("dataValuesFiles", unit.ytt.data_values_files))
+        for name, here in numbered(names, (*path, "ytt", key))
+        if not os.path.lexists(base / name)
+    ]
+
+
+def folders_of_commands_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        given = [(unit.custom, (*path, "custom", "dir"))]
+        given += [(each.custom, (*here, "custom", "dir")) for each, here in numbered(unit.then, (*path, "then"))]
+        found += [
+            _missing(here, "folder", spec.dir, base, is_folder=True)
+            for spec, here in given
+            if spec is not None and not os.path.isdir(base / spec.dir)
+        ]
     return found
 
 
@@ -185,6 +209,8 @@ RULES: tuple[Rule, ...] = (
     dockerfiles_exist,
     manifests_exist,
     kustomizations_exist,
+    files_of_ytt_exist,
+    folders_of_commands_exist,
     charts_exist,
     values_files_exist,
     tests_exist,

@@ -35,8 +35,9 @@ from devloop.config.builders import (
     Secret,
 )
 from devloop.config.documented import doc as _doc
+from devloop.config.renderers import CustomRender, Kustomize, Selector, Then, Transform, Ytt
 from devloop.config.tests import CustomTest, CustomTestDependencies, ImageTest
-from devloop.config.units import Helm, Kustomize, Need, Unit, is_url
+from devloop.config.units import Helm, Need, Unit, is_url
 
 # Those of `around`, `builders`, `tests` and `units` are read as this module's: one module has the whole configuration.
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "BuildpacksDependencies",
     "Custom",
     "CustomDependencies",
+    "CustomRender",
     "CustomTemplate",
     "CustomTest",
     "CustomTestDependencies",
@@ -61,11 +63,15 @@ __all__ = [
     "Kustomize",
     "Need",
     "Secret",
+    "Selector",
     "TagComponent",
     "TagPolicy",
+    "Then",
+    "Transform",
     "Unit",
     "UnitHook",
     "UnitHooks",
+    "Ytt",
     "is_url",
 ]
 

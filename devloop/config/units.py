@@ -12,6 +12,7 @@ from typing import ClassVar
 from devloop.config.around import UnitHooks
 from devloop.config.documented import doc as _doc
 from devloop.config.documented import mapping as _mapping
+from devloop.config.renderers import CustomRender, Kustomize, Then, Transform, Ytt
 
 CLUSTER_SCOPED = frozenset(
     {"CustomResourceDefinition", "Namespace", "Node", "PersistentVolume", "StorageClass", "APIService"}
@@ -21,17 +22,6 @@ CLUSTER_SCOPED = frozenset(
 def is_url(entry: str) -> bool:
     """Whether an entry of `manifests` is fetched."""
     return entry.startswith(("https://", "http://"))
-
-
-@dataclass(frozen=True)
-class Kustomize:
-    """Manifests from `kustomize build`."""
-
-    shorthand: ClassVar[str] = "path"
-
-    path: str = _doc(
-        "The folder with the kustomization, relative to this file.", examples=["overlays/dev"], also=("paths",)
-    )
 
 
 @dataclass(frozen=True)
@@ -114,9 +104,9 @@ class Need:
 
 @dataclass(frozen=True)
 class Unit:
-    """One thing to deploy, from exactly one of `manifests`, `kustomize` or `helm`."""
+    """One thing to deploy, from exactly one of `manifests`, `kustomize`, `helm`, `ytt` or `custom`."""
 
-    exactly_one: ClassVar[tuple[str, ...]] = ("manifests", "kustomize", "helm")
+    exactly_one: ClassVar[tuple[str, ...]] = ("manifests", "kustomize", "helm", "ytt", "custom")
     merged_by: ClassVar[tuple[str, ...]] = ("name",)
 
     name: str = _doc(
@@ -139,6 +129,18 @@ class Unit:
     kustomize: Kustomize | None = _doc("Render with kustomize.", default=None)
     helm: Helm | None = _doc("Render with helm.", default=None)
     hooks: UnitHooks | None = _doc("Commands around its rendering and its deploy.", default=None)
+    ytt: Ytt | None = _doc("Render with ytt.", default=None)
+    custom: CustomRender | None = _doc("Render with any command.", default=None)
+    then: tuple[Then, ...] = _doc(
+        "What is done to the rendered objects, one after the other: a chart's output into kustomize, for one.",
+        default=(),
+        examples=[[{"kustomize": "overlays/dev"}]],
+    )
+    transforms: tuple[Transform, ...] = _doc(
+        "Edits of the objects that come out in the end.",
+        default=(),
+        examples=[[{"select": {"kind": "Deployment"}, "yq": ".spec.replicas = 1"}]],
+    )
     ready_deadline_seconds: int = _doc("How long its objects may take to become ready.", default=300, minimum=1)
 
     @property

@@ -7,18 +7,21 @@ something remote, which kustomize fetches at each render, and changes no file bu
 
 from __future__ import annotations
 
+import json
 import os.path
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from devloop.config import model
 from devloop.errors import StepFailed, UsageError
 from devloop.products import Inputs, Manifest
 from devloop.render import documents, objects
-from devloop.render.documents import Document
 from devloop.render.files import listed, program_value, read, shown
 from devloop.render.kustomization import NAMES, Closure, closure
+from devloop.render.manifests import to_yaml
+from devloop.render.sources import kept
 from devloop.scope import Scope
 from devloop.stages import Completed, Tools
 
@@ -30,6 +33,10 @@ _HINTS = (
         "is not in or below",
         "kustomize reads files only below the kustomization's folder; make what lies elsewhere a base",
     ),
+    (
+        "expected kind 'Component'",
+        "what follows a renderer is a component: `apiVersion: kustomize.config.k8s.io/v1alpha1` and `kind: Component`",
+    ),
     ("no such file or directory", "the paths in a kustomization are relative to its own folder"),
 )
 
@@ -39,21 +46,7 @@ class KustomizeRenderer:
 
     def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
         """The kustomization and all it is built on; what is remote cannot be watched, and counts by its name. Blocks on the disk."""
-        found = closure(_folder(unit, base), base)
-        below = {path for chart in found.charts for path in chart.rglob("*") if found.holds(path)}
-        return listed(
-            base,
-            {*found.files, *found.definitions, *below},
-            roots={*found.files, *found.charts, *found.definitions},
-            matches=found.holds,
-            why=lambda path: _why(path, found, base),
-            definitions=found.definitions,
-            values=(
-                ("kustomize", program_value(tools.processes.find("kustomize") or tools.processes.find("kubectl"))),
-                *([("helm", program_value(tools.processes.find("helm")))] if found.has_charts else []),
-                *(("remote", each) for each in sorted(found.remote)),
-            ),
-        )
+        return inputs(_spec(unit), base, tools)
 
     def render(
         self,
@@ -66,7 +59,7 @@ class KustomizeRenderer:
         """Runs kustomize. Blocks; cancelled by the scope. Raises: StepFailed with kustomize's message; UsageError without a
         kustomize.
         """
-        folder = _folder(unit, base)
+        folder = _folder(_spec(unit), base)
         found = closure(folder, base)
         name = shown(found.main or folder / NAMES[0], base)
         if not folder.is_dir():
@@ -77,8 +70,50 @@ class KustomizeRenderer:
         if completed.code:
             raise _failure(completed, found, name, folder, base)
         parsed, wrong = documents.parse(completed.stdout, name)
-        manifests, wrong_objects = objects.manifests(parsed, name, _sources(found, base, name))
+        manifests, wrong_objects = objects.manifests(parsed, name, kept(_written(found, base), name))
         return objects.checked(manifests, [*wrong, *wrong_objects])
+
+
+def inputs(spec: model.Kustomize, base: Path, tools: Tools) -> Inputs:
+    """See KustomizeRenderer.inputs."""
+    found = closure(_folder(spec, base), base)
+    below = {path for chart in found.charts for path in chart.rglob("*") if found.holds(path)}
+    return listed(
+        base,
+        {*found.files, *found.definitions, *below},
+        roots={*found.files, *found.charts, *found.definitions},
+        matches=found.holds,
+        why=lambda path: _why(path, found, base),
+        definitions=found.definitions,
+        values=(
+            ("kustomize", program_value(tools.processes.find("kustomize") or tools.processes.find("kubectl"))),
+            *([("helm", program_value(tools.processes.find("helm")))] if found.has_charts else []),
+            *(("remote", each) for each in sorted(found.remote)),
+        ),
+    )
+
+
+def over(
+    scope: Scope, spec: model.Kustomize, given: Sequence[Manifest], base: Path, tools: Tools
+) -> tuple[Manifest, ...]:
+    """What a component of kustomize makes of objects. Blocks; cancelled by the scope. Raises: as KustomizeRenderer.render.
+
+    A kustomization of ours, in a temporary folder, has the objects as its resources and adds the component: no file of the user's moves.
+    """
+    folder = _folder(spec, base)
+    found = closure(folder, base)
+    name = shown(found.main or folder / NAMES[0], base)
+    with tempfile.TemporaryDirectory(prefix="devloop-") as made:
+        top = Path(made).resolve()
+        component = json.dumps(os.path.relpath(folder.resolve(), top))
+        (top / "rendered.yaml").write_text(to_yaml(each.object for each in given), encoding="utf-8")
+        (top / NAMES[0]).write_text(f"resources: [rendered.yaml]\ncomponents: [{component}]\n", encoding="utf-8")
+        completed = tools.processes.run(scope, [*_command(found, tools), str(top)], cwd=base, check=False)
+    if completed.code:
+        raise _failure(completed, found, name, folder, base)
+    parsed, wrong = documents.parse(completed.stdout, name)
+    manifests, wrong_objects = objects.manifests(parsed, name, kept([*_written(found, base), *given], name))
+    return objects.checked(manifests, [*wrong, *wrong_objects])
 
 
 def _why(path: Path, found: Closure, base: Path) -> str:
@@ -90,10 +125,14 @@ def _why(path: Path, found: Closure, base: Path) -> str:
     return "a kustomization names it" if found.holds(path) else "no kustomization that the unit is built on names it"
 
 
-def _folder(unit: model.Unit, base: Path) -> Path:
+def _spec(unit: model.Unit) -> model.Kustomize:
     if unit.kustomize is None:
         raise TypeError(f"unit {unit.name} names no kustomization")
-    return Path(os.path.normpath(base / unit.kustomize.path))
+    return unit.kustomize
+
+
+def _folder(spec: model.Kustomize, base: Path) -> Path:
+    return Path(os.path.normpath(base / spec.path))
 
 
 def _command(found: Closure, tools: Tools) -> list[str]:
@@ -130,20 +169,9 @@ def _hint(message: str, found: Closure) -> str | None:
     return next((hint for text, hint in _HINTS if text in message), None)
 
 
-def _sources(found: Closure, base: Path, name: str) -> Callable[[Document], str]:
-    """Where an object that kustomize printed is written down, as far as its kind and name tell."""
-    places: dict[tuple[str, str], set[str]] = {}
+def _written(found: Closure, base: Path) -> Iterator[Manifest]:
+    """The objects of the resource files, where kustomize takes them from."""
     for path in sorted(found.resources):
         if path.is_file():
             parsed, _ = documents.parse(read(path, path.name), shown(path, base))
-            for each in objects.manifests(parsed, shown(path, base))[0]:
-                places.setdefault((each.object["kind"], each.object["metadata"]["name"]), set()).add(each.source)
-
-    def source(document: Document) -> str:
-        printed, _ = objects.manifests([document], name)
-        if len(printed) != 1:
-            return name
-        known = places.get((printed[0].object["kind"], printed[0].object["metadata"]["name"]), set())
-        return next(iter(known)) if len(known) == 1 else name
-
-    return source
+            yield from objects.manifests(parsed, shown(path, base))[0]

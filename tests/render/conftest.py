@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -46,6 +47,29 @@ def real_tools(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Tools]:
         return tools_with(RealProcesses())
 
     return tools
+
+
+@pytest.fixture
+def yq_tools(real_tools: Callable[[str], Tools], monkeypatch: pytest.MonkeyPatch) -> Tools:
+    """Tools whose `yq` is Mike Farah's: some systems have another program of that name."""
+    home = Path(os.environ.get("DEVLOOP_TESTBED_HOME", Path.home() / ".cache" / "devloop-testbed"))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(home / "bin"), os.environ.get("PATH", "")]))
+    tools = real_tools("yq")
+    with Scope("yq") as scope:
+        if "mikefarah" not in tools.processes.run(scope, ["yq", "--version"], check=False).stdout:
+            pytest.skip("Mike Farah's yq is not installed")
+    return tools
+
+
+@pytest.fixture
+def ytt_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_tools: Callable[[str], Tools]) -> Tools:
+    """Tools whose `ytt` is `ytt.py`, which knows ytt's command line and no template."""
+    script = tmp_path / "bin" / "ytt"
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable}\n{Path(__file__).with_name('ytt.py').read_text(encoding='utf-8')}")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(script.parent), os.environ.get("PATH", "")]))
+    return real_tools("ytt")
 
 
 def tools_with(processes: Processes) -> Tools:

@@ -129,7 +129,7 @@ class _Bench:
         self.base = base
         self._fixture = fixture
         self._tools = tools
-        self._renderer = builtin.RENDERERS[builtin.renderer_kind(fixture.unit)]()
+        self._renderer = builtin.renderer(fixture.unit)
 
     def lay_out(self) -> None:
         shutil.rmtree(self.base, ignore_errors=True)

@@ -147,6 +147,18 @@ def globs_are_valid(project: model.Project, _: Positions) -> list[Finding]:
     ]
 
 
+def globs_of_commands_are_valid(project: model.Project, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        given = [(unit.custom, (*path, "custom"))]
+        given += [(each.custom, (*here, "custom")) for each, here in numbered(unit.then, (*path, "then"))]
+        for spec, here in given:
+            if spec is not None:
+                for field in ("paths", "ignore"):
+                    found += globs(getattr(spec.dependencies, field), (*here, "dependencies", field))
+    return found
+
+
 def urls_are_pinned_well(project: model.Project, _: Positions) -> list[Finding]:
     """That there is a digest at all is said where it can be fetched, and told."""
     found = []
@@ -186,6 +198,7 @@ RULES: tuple[Rule, ...] = (
     needed_resources_are_known,
     hooks_are_valid,
     globs_are_valid,
+    globs_of_commands_are_valid,
     urls_are_pinned_well,
     releases_are_valid,
 )
