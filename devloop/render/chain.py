@@ -59,9 +59,15 @@ def together(base: Path, parts: Sequence[Inputs], values: tuple[tuple[str, str],
         ),
         is_definition=_any([each.is_definition for each in parts if each.is_definition is not None]),
         skips=lambda folder: all(_leaves_out(each, folder) for each in parts),
-        why=lambda path: next((each for each in parts if each.matches(path)), parts[0]).why(path),
+        why=lambda path: _why(parts, path),
         images=tuple(dict.fromkeys(image for each in parts for image in each.images)),
     )
+
+
+def _why(parts: Sequence[Inputs], path: Path) -> str:
+    """The rule of the first step that reads it; what each of them says where none does."""
+    reading = [each.why(path) for each in parts if each.matches(path)]
+    return reading[0] if reading else "; ".join(dict.fromkeys(each.why(path) for each in parts))
 
 
 def _any(tests: Sequence[Callable[[Path], bool]]) -> Callable[[Path], bool] | None:

@@ -147,3 +147,4 @@ def test_a_folder_is_left_out_only_where_no_step_looks(scope: Scope, write: Writ
     assert not found.leaves_out(base / "tool")
     assert not found.leaves_out(base / "k8s")
     assert found.why(base / "tool/a.js") == "`dependencies.paths` names it: tool"
+    assert found.why(base / "x") == "no entry of `manifests` names it; no entry of `dependencies.paths` names it"
