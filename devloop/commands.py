@@ -7,7 +7,9 @@ command does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from devloop import globs
@@ -16,6 +18,8 @@ from devloop.errors import StepFailed
 from devloop.products import Inputs
 from devloop.scope import Cancelled, Scope
 from devloop.stages import Completed, Tools
+
+SHOWN_LINES = 20
 
 
 def inputs(
@@ -52,7 +56,11 @@ def ending(code: int) -> str:
 
 
 class TimedOut(Exception):
-    """A command took too long, and was ended."""
+    """A command took too long, and was ended. `tail`: the last lines that it wrote."""
+
+    def __init__(self, tail: Sequence[str]) -> None:
+        super().__init__()
+        self.tail = tuple(tail)
 
 
 def run(
@@ -65,24 +73,43 @@ def run(
     tools: Tools,
     stdin: bytes | None = None,
 ) -> Completed:
-    """Runs it to its end, whatever its exit code; what it prints is shown. Blocks; cancelled by the scope. Raises: TimedOut."""
+    """Runs it to its end, whatever its exit code; `timeout_s`: 0 for no limit. What it prints is shown. Blocks; cancelled by the scope.
+
+    Raises: TimedOut; otherwise as stages.Processes.run.
+    """
+    last: deque[str] = deque(maxlen=SHOWN_LINES)
+
+    def line(text: str) -> None:
+        last.append(text)
+        tools.line(text)
+
+    with limited(scope, timeout_s, last) as inner:
+        return tools.processes.run(inner, argv, cwd=cwd, env=env, stdin=stdin, on_line=line, check=False)
+
+
+@contextmanager
+def limited(scope: Scope, timeout_s: float, last: Sequence[str] = ()) -> Iterator[Scope]:
+    """A scope for what may take `timeout_s` (0: any time). `last`: what it has written by then, told with the time-out.
+
+    Raises: TimedOut once what was begun in the scope is gone; Cancelled when `scope` is cancelled.
+    """
     is_late = threading.Event()
     try:
-        with scope.child(f"{argv[0]} with a time-out") as inner:
+        with scope.child("time-limited") as inner:
 
             def end() -> None:
                 inner.wait(timeout_s)
                 is_late.set()
                 inner.cancel()
 
-            inner.spawn("time-out", end)
-            done = tools.processes.run(inner, argv, cwd=cwd, env=env, stdin=stdin, on_line=tools.line, check=False)
+            if timeout_s:
+                inner.spawn("time-out", end)
+            yield inner
             inner.cancel()
-        return done
     except Cancelled:
         scope.check()
         if is_late.is_set():
-            raise TimedOut from None
+            raise TimedOut(last) from None
         raise
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devloop.build import timed
+from devloop import commands
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.scope import Scope
@@ -64,7 +64,7 @@ def _run(scope: Scope, each: _Run, environment: Mapping[str, str], tools: Tools)
             f"there is no folder {each.folder}", where=each.where, hint="`dir` is relative to devloop.yaml"
         )
     try:
-        done = timed.run(
+        done = commands.run(
             scope,
             ["sh", "-c", hook.command],
             timeout_s=hook.timeout_seconds,
@@ -72,7 +72,7 @@ def _run(scope: Scope, each: _Run, environment: Mapping[str, str], tools: Tools)
             env={**tools.engine.environment(), **environment},
             tools=tools,
         )
-    except timed.TimedOut as late:
+    except commands.TimedOut as late:
         raise StepFailed(
             f"the hook did not end within {hook.timeout_seconds} s: {hook.command}",
             where=each.where,

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devloop import globs
-from devloop.build import local, timed
+from devloop import commands, globs
+from devloop.build import local
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.products import Inputs
@@ -133,8 +133,8 @@ def _run_command(scope: Scope, each: _Command, env: Mapping[str, str], tools: To
     custom = each.spec
     argv = ["sh", "-c", custom.command]
     try:
-        done = timed.run(scope, argv, timeout_s=custom.timeout_seconds, cwd=each.folder, env=env, tools=tools)
-    except timed.TimedOut as late:
+        done = commands.run(scope, argv, timeout_s=custom.timeout_seconds, cwd=each.folder, env=env, tools=tools)
+    except commands.TimedOut as late:
         raise StepFailed(
             f"the test did not end within {custom.timeout_seconds} s: {custom.command}",
             where=each.where,

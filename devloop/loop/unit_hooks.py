@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devloop import globs
-from devloop.build import timed
+from devloop import commands, globs
 from devloop.config import model
 from devloop.config.defaults import RESOURCES
 from devloop.deploy import marks
@@ -147,7 +146,7 @@ class UnitHooks:
         if not folder.is_dir():
             raise StepFailed(f"there is no folder {folder}", where=run.where, hint="`dir` is relative to devloop.yaml")
         try:
-            done = timed.run(
+            done = commands.run(
                 scope,
                 ["sh", "-c", run.hook.command],
                 timeout_s=run.hook.timeout_seconds,
@@ -155,7 +154,7 @@ class UnitHooks:
                 env=self._environment(run),
                 tools=tools,
             )
-        except timed.TimedOut as late:
+        except commands.TimedOut as late:
             raise _late(run, late) from None
         if done.code != 0:
             raise _failed(run, done.code, f"it runs with `sh -c` in {folder}", done.tail)
@@ -175,7 +174,7 @@ class UnitHooks:
             raise StepFailed(
                 f"the hook has nowhere to run: {inside}", where=run.where, hint=f"`resource` is {run.hook.resource}"
             )
-        last: deque[str] = deque(maxlen=timed.SHOWN_LINES)
+        last: deque[str] = deque(maxlen=commands.SHOWN_LINES)
 
         def heard(text: str) -> None:
             last.append(text)
@@ -184,9 +183,9 @@ class UnitHooks:
         lines = _Lines(heard)
         variables = [f"{name}={value}" for name, value in self._environment(run).items()]
         try:
-            with timed.limited(scope, run.hook.timeout_seconds, last) as limited:
+            with commands.limited(scope, run.hook.timeout_seconds, last) as limited:
                 code = cluster.execute(limited, inside, ["env", *variables, "sh", "-c", run.hook.command], lines.take)
-        except timed.TimedOut as late:
+        except commands.TimedOut as late:
             raise _late(run, late) from None
         except ConnectionError as exc:
             raise StepFailed(f"the hook cannot run in {run.hook.resource}: {exc}", where=run.where) from exc
@@ -243,11 +242,12 @@ def _written(live: Mapping[str, object]) -> str:
     return marks.annotation(live, marks.DIGEST)
 
 
-def _late(run: _Run, late: timed.TimedOut) -> StepFailed:
+def _late(run: _Run, late: commands.TimedOut) -> StepFailed:
     message = f"the hook did not end within {run.hook.timeout_seconds} s: {run.hook.command}"
     return StepFailed(message, where=run.where, hint="`timeoutSeconds` gives it longer", evidence=late.tail)
 
 
 def _failed(run: _Run, code: int, hint: str, tail: tuple[str, ...]) -> StepFailed:
-    ending = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-    return StepFailed(f"the hook failed: {ending}: {run.hook.command}", where=run.where, hint=hint, evidence=tail)
+    return StepFailed(
+        f"the hook failed: {commands.ending(code)}: {run.hook.command}", where=run.where, hint=hint, evidence=tail
+    )

@@ -98,11 +98,12 @@ def _output(
                 tools=tools,
                 stdin=stdin,
             )
-        except commands.TimedOut:
+        except commands.TimedOut as late:
             raise StepFailed(
                 f"the command did not end within {spec.timeout_seconds} s: {spec.command}",
                 where=where,
                 hint="`timeoutSeconds` gives it longer",
+                evidence=late.tail,
             ) from None
         text = printed.read_bytes().decode("utf-8", "replace") if printed.exists() else ""
     if done.code != 0:
