@@ -92,7 +92,7 @@ def _need(need: model.Need) -> model.Need:
 def _derived(unit: model.Unit) -> str:
     """A name from what is deployed: of manifests the first entry decides, so that adding one renames nothing."""
     if unit.helm is not None:
-        return unit.helm.release or _last(unit.helm.chart.split("/"))
+        return unit.helm.release or _last(unit.helm.chart.removesuffix(".tgz").split("/"))
     if unit.kustomize is not None:
         return _last(unit.kustomize.path.split("/"))
     if unit.ytt is not None:

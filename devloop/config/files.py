@@ -122,7 +122,7 @@ def folders_of_commands_exist(project: model.Project, base: Path, _: Positions) 
 def charts_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
     found = []
     for unit, path in numbered(project.deploy, UNITS):
-        if unit.helm is None:
+        if unit.helm is None or unit.helm.repo or unit.helm.chart.startswith("oci://"):
             continue
         here = (*path, "helm", "chart")
         chart = base / unit.helm.chart
@@ -138,13 +138,18 @@ def charts_exist(project: model.Project, base: Path, _: Positions) -> list[Findi
 
 
 def values_files_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
-    return [
-        _missing(here, "values file", name, base, is_folder=False)
-        for unit, path in numbered(project.deploy, UNITS)
-        if unit.helm is not None
-        for name, here in numbered(unit.helm.values, (*path, "helm", "values"))
-        if not os.path.isfile(base / name)
-    ]
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        if unit.helm is not None:
+            values = list(numbered(unit.helm.values, (*path, "helm", "values")))
+            files = [(name, (*path, "helm", "setFile", key)) for key, name in unit.helm.set_file.items()]
+            given = [("values file", *each) for each in values] + [("file", *each) for each in files]
+            found += [
+                _missing(here, what, name, base, is_folder=False)
+                for what, name, here in given
+                if not os.path.isfile(base / name)
+            ]
+    return found
 
 
 def tests_exist(project: model.Project, base: Path, positions: Positions) -> list[Finding]:

@@ -37,7 +37,7 @@ from devloop.config.builders import (
 from devloop.config.documented import doc as _doc
 from devloop.config.renderers import CustomRender, Kustomize, Selector, Then, Transform, Ytt
 from devloop.config.tests import CustomTest, CustomTestDependencies, ImageTest
-from devloop.config.units import Helm, Need, Unit, is_url
+from devloop.config.units import Helm, HelmImage, Need, Unit, is_url
 
 # Those of `around`, `builders`, `tests` and `units` are read as this module's: one module has the whole configuration.
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "EnvTemplate",
     "GitCommit",
     "Helm",
+    "HelmImage",
     "Hook",
     "Hooks",
     "ImageTest",

@@ -25,18 +25,100 @@ def is_url(entry: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Helm:
-    """Manifests from `helm template`."""
+class HelmImage:
+    """Which values of a chart take an artifact's image: `value` for all of it, or `repository` and what the chart has besides."""
 
-    chart: str = _doc("The chart's folder, relative to this file.", examples=["chart"], also=("chartPath",))
+    exactly_one: ClassVar[tuple[str, ...]] = ("value", "repository")
+
+    image: str = _doc("The `image` of an artifact of this file.", examples=["shop/api"])
+    value: str | None = _doc(
+        "The path of the value that takes the whole image, `name:tag`.", default=None, examples=["image", "api.image"]
+    )
+    repository: str | None = _doc(
+        "The path of the value that takes the image's name; without its registry where `registry` is set.",
+        default=None,
+        examples=["image.repository"],
+    )
+    tag: str | None = _doc("The path of the value that takes the tag.", default=None, examples=["image.tag"])
+    registry: str | None = _doc("The path of the value that takes the registry.", default=None)
+    digest: str | None = _doc(
+        "The path of the value that takes the digest, where the image has one; it is made empty otherwise.",
+        default=None,
+    )
+
+
+@dataclass(frozen=True)
+class Helm:
+    """Manifests from `helm template`, or a release."""
+
+    chart: str = _doc(
+        "The chart: its folder or `.tgz`, relative to this file; `oci://…`; or its name in `repo`.",
+        examples=["chart", "oci://registry.example.com/charts/redis"],
+        also=("chartPath", "remoteChart"),
+    )
+    repo: str | None = _doc(
+        "The URL of the repository that has the chart.", default=None, examples=["https://charts.example.com"]
+    )
+    version: str | None = _doc(
+        "The version of a chart from elsewhere, or a range of them; a range is resolved once, when the chart is fetched. Default: the "
+        "newest at that time.",
+        default=None,
+        examples=["1.2.3", "^1.2"],
+    )
+    mode: str = _doc(
+        "`template` applies what the chart renders, as devloop applies everything; `release` has helm install and upgrade a release.",
+        default="template",
+        choices=("template", "release"),
+    )
     release: str | None = _doc("The release's name. Default: the name of the unit.", default=None, also=("name",))
+    namespace: str | None = _doc("The release's namespace. Default: the project's.", default=None)
+    create_namespace: bool = _doc("Make the namespace if it is not there. It is never deleted.", default=False)
     values: tuple[str, ...] = _doc(
         "Values files, relative to this file; later ones win.", default=(), also=("valuesFiles",)
     )
     set: Mapping[str, str] = _mapping(
         "Single values, as with `helm --set`.", examples=[{"replicas": "2"}], also=("setValues",)
     )
-    namespace: str | None = _doc("The release's namespace. Default: the project's.", default=None)
+    set_string: Mapping[str, str] = _mapping(
+        "Single values that are text whatever they look like, as with `helm --set-string`.",
+        examples=[{"build": "0012"}],
+    )
+    set_file: Mapping[str, str] = _mapping(
+        "Single values from files, relative to this file, as with `helm --set-file`.",
+        examples=[{"config": "app.toml"}],
+        also=("setFiles",),
+    )
+    set_json: Mapping[str, str] = _mapping(
+        "Single values as JSON, as with `helm --set-json`.", examples=[{"hosts": '["a", "b"]'}]
+    )
+    images: tuple[HelmImage, ...] = _doc(
+        "Which values take the images of artifacts. Images that the chart's templates name themselves need no entry, unless `mode` is "
+        "`release`.",
+        default=(),
+        examples=[[{"image": "shop/api", "repository": "image.repository", "tag": "image.tag"}]],
+    )
+    skip_crds: bool = _doc("Leave out the definitions in the chart's `crds` folder.", default=False)
+    kube_version: str | None = _doc(
+        "The version of Kubernetes that the chart is told of, in `template` mode. Default: helm's own idea of it.",
+        default=None,
+        examples=["1.33"],
+    )
+    api_versions: tuple[str, ...] = _doc(
+        "API versions that the chart is told of besides helm's own, in `template` mode.",
+        default=(),
+        examples=[["monitoring.coreos.com/v1"]],
+    )
+    post_renderer: str | None = _doc(
+        "A command that gets what the chart renders and prints what is deployed, run in the folder of this file. In `release` mode with "
+        "Helm 4, the name of a plugin.",
+        default=None,
+        examples=["./mark.sh"],
+    )
+    args: tuple[str, ...] = _doc(
+        "More words for `helm template`, or for `helm upgrade` in `release` mode.",
+        default=(),
+        examples=[["--enable-dns"]],
+    )
 
 
 @dataclass(frozen=True)

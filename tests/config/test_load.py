@@ -103,7 +103,13 @@ logs: {enabled: false, prefix: pod, exclude: [istio-*]}
         deploy=(
             model.Unit(
                 "db",
-                helm=model.Helm("chart", "pg", ("dev.yaml",), {"size": "1Gi", "replicas": "2"}, "data"),
+                helm=model.Helm(
+                    "chart",
+                    release="pg",
+                    values=("dev.yaml",),
+                    set={"size": "1Gi", "replicas": "2"},
+                    namespace="data",
+                ),
                 ready_deadline_seconds=60,
             ),
             model.Unit("web", (model.Need("db"), job), kustomize=model.Kustomize("overlays/dev")),

@@ -72,6 +72,28 @@ def ytt_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_tools: Calla
     return real_tools("ytt")
 
 
+@pytest.fixture
+def helm_tools(
+    real_tools: Callable[[str], Tools], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Tools]:
+    """A function: `helm` (Helm 3) or `helm4` → tools whose `helm` it is."""
+
+    def found(program: str) -> Tools:
+        tools = real_tools(program)
+        folder = tmp_path_factory.mktemp("bin")
+        (folder / "helm").symlink_to(str(shutil.which(program)))
+        monkeypatch.setenv("PATH", os.pathsep.join([str(folder), os.environ.get("PATH", "")]))
+        return tools
+
+    return found
+
+
+@pytest.fixture(params=["helm", "helm4"])
+def helm(request: pytest.FixtureRequest, helm_tools: Callable[[str], Tools]) -> Tools:
+    """Tools whose `helm` is Helm 3, then Helm 4."""
+    return helm_tools(request.param)
+
+
 def tools_with(processes: Processes) -> Tools:
     """Tools of a renderer, which never touches the engine."""
     return Tools(processes, cast("Engine", _NoEngine()))

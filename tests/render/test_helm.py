@@ -10,6 +10,7 @@ import pytest
 from devloop.config import model
 from devloop.errors import StepFailed, UsageError
 from devloop.products import Manifest
+from devloop.render import images
 from devloop.render.helm import HelmRenderer
 from devloop.scope import Scope
 from devloop.stages import Tools
@@ -41,6 +42,15 @@ TREE = {
 }
 
 
+DEPENDS_ON_DB = "dependencies:\n- {name: db, version: 1.0.0, repository: 'file://../db'}\n"
+DB = {
+    "db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 1.0.0\n",
+    "db/templates/db.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: db}\n",
+    "db/templates/noise.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: noise}\n",
+    "db/.helmignore": "noise.yaml\n",
+}
+
+
 def unit(**more: object) -> model.Unit:
     options = {"chart": "chart", "values": ("dev.yaml",), **more}
     return model.Unit(name="shop", helm=model.Helm(**options))  # type: ignore[arg-type]
@@ -49,11 +59,6 @@ def unit(**more: object) -> model.Unit:
 def render(scope: Scope, base: Path, tools: Tools, **more: object) -> dict[str, Manifest]:
     found = HelmRenderer().render(scope, unit(**more), base, "default", tools)
     return {each.object["metadata"]["name"]: each for each in found}
-
-
-@pytest.fixture
-def helm(real_tools: Callable[[str], Tools]) -> Tools:
-    return real_tools("helm")
 
 
 def test_the_chart_and_the_values_count_but_not_what_helm_ignores(scope: Scope, write: Write) -> None:
@@ -128,11 +133,104 @@ def test_a_template_error_names_the_template_and_line(scope: Scope, write: Write
     assert "say x" in told.value.message
 
 
-def test_a_dependency_that_is_not_there_names_the_command_that_gets_it(scope: Scope, write: Write, helm: Tools) -> None:
-    dependency = "dependencies:\n- {name: db, version: 1.0.0, repository: 'file://../db'}\n"
-    with pytest.raises(StepFailed) as told:
+def test_a_dependency_that_is_not_there_is_told(scope: Scope, write: Write, helm: Tools) -> None:
+    with pytest.raises(StepFailed, match=r"the dependency db is not there: no Chart\.yaml in") as told:
+        render(scope, write({**TREE, "chart/Chart.yaml": TREE["chart/Chart.yaml"] + DEPENDS_ON_DB}), helm)
+    assert told.value.where == "chart/Chart.yaml"
+
+
+def test_a_dependency_in_a_folder_is_rendered_from_there(scope: Scope, write: Write, helm: Tools) -> None:
+    base = write({**TREE, "chart/Chart.yaml": TREE["chart/Chart.yaml"] + DEPENDS_ON_DB, **DB})
+    found = render(scope, base, helm)
+    assert found["db"].source == "db/templates/db.yaml"
+    assert not (base / "chart/charts").exists()
+    assert "noise" not in found, "what the dependency's own .helmignore names is left out"
+
+
+def test_a_dependency_that_depends_on_what_depends_on_it_is_told(scope: Scope, write: Write, helm: Tools) -> None:
+    back = "dependencies: [{name: shop, version: 0.1.0, repository: 'file://../chart'}]\n"
+    chart = {"chart/Chart.yaml": TREE["chart/Chart.yaml"] + DEPENDS_ON_DB}
+    base = write({**TREE, **chart, **DB, "db/Chart.yaml": DB["db/Chart.yaml"] + back})
+    with pytest.raises(StepFailed, match="the chart depends on itself: chart → db → chart"):
+        render(scope, base, helm)
+
+
+def test_a_dependency_without_a_repository_has_to_lie_in_charts(scope: Scope, write: Write, helm: Tools) -> None:
+    dependency = "dependencies:\n- {name: db, version: 1.0.0}\n"
+    with pytest.raises(StepFailed, match="missing in charts/ directory: db") as told:
         render(scope, write({**TREE, "chart/Chart.yaml": TREE["chart/Chart.yaml"] + dependency}), helm)
-    assert told.value.hint == "helm dependency build chart"
+    assert told.value.hint == "they name no `repository`, so they have to lie in chart/charts"
+
+
+def test_values_of_every_kind_arrive(scope: Scope, write: Write, helm: Tools) -> None:
+    data = (
+        "{n: {{ .Values.n | quote }}, kind: {{ kindOf .Values.n }}, file: {{ .Values.f | quote }}, "
+        "json: {{ .Values.j.a | toJson | quote }}}"
+    )
+    where = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: where}}\ndata: {data}\n"
+    base = write({**TREE, "chart/templates/where.yaml": where, "app.toml": "a = 1, 2\n"})
+    found = render(
+        scope, base, helm, set_string={"n": "0012"}, set_file={"f": "app.toml"}, set_json={"j": '{"a": [1]}'}
+    )
+    assert found["where"].object["data"] == {"n": "0012", "kind": "string", "file": "a = 1, 2\n", "json": "[1]"}
+
+
+def test_the_cluster_that_a_chart_is_told_of_can_be_set(scope: Scope, write: Write, helm: Tools) -> None:
+    data = '{version: {{ .Capabilities.KubeVersion.Minor | quote }}, has: {{ .Capabilities.APIVersions.Has "x.y/v1" | quote }}}'
+    where = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: where}}\ndata: {data}\n"
+    base = write({**TREE, "chart/templates/where.yaml": where})
+    found = render(scope, base, helm, kube_version="1.29", api_versions=("x.y/v1",))
+    assert found["where"].object["data"] == {"version": "29", "has": "true"}
+
+
+def test_definitions_can_be_left_out(scope: Scope, write: Write, helm: Tools) -> None:
+    assert "as.x.y" not in render(scope, write(TREE), helm, skip_crds=True)
+
+
+def test_more_words_for_helm_are_passed_on(scope: Scope, write: Write, helm: Tools) -> None:
+    assert set(render(scope, write(TREE), helm, args=("--show-only", "templates/api.yaml"))) == {"shop-api"}
+    with pytest.raises(StepFailed, match="unknown flag: --nonsense"):
+        render(scope, write(TREE), helm, args=("--nonsense",))
+
+
+def test_a_post_renderer_has_the_last_word(scope: Scope, write: Write, helm: Tools) -> None:
+    base = write({**TREE, "mark.sh": '#!/bin/sh\nsed "s/name: where/name: $1/"\n'})
+    (base / "mark.sh").chmod(0o755)
+    found = render(scope, base, helm, post_renderer="./mark.sh there")
+    assert {"there", "shop-api"} <= set(found)
+    assert base / "mark.sh" in HelmRenderer().inputs(scope, unit(post_renderer="./mark.sh there"), base, helm).files
+
+
+def test_a_post_renderer_that_fails_is_told(scope: Scope, write: Write, helm: Tools) -> None:
+    with pytest.raises(StepFailed, match="exit code 3"):
+        render(scope, write(TREE), helm, post_renderer="sh -c 'exit 3'")
+
+
+CHART_IMAGES = {
+    "{{ .Values.image }}": model.HelmImage("shop/api", value="image"),
+    "{{ .Values.image }}:{{ .Chart.Version }}": model.HelmImage("shop/api", value="image"),
+    "{{ .Values.i.repository }}:{{ .Values.i.tag }}": model.HelmImage(
+        "shop/api", repository="i.repository", tag="i.tag"
+    ),
+    "{{ .Values.i.reg }}/{{ .Values.i.repo }}:{{ .Values.i.tag }}": model.HelmImage(
+        "shop/api", registry="i.reg", repository="i.repo", tag="i.tag"
+    ),
+    "{{ .Values.i.repo }}{{ if .Values.i.digest }}@{{ .Values.i.digest }}{{ else }}:{{ .Values.i.tag }}{{ end }}": model.HelmImage(
+        "shop/api", repository="i.repo", tag="i.tag", digest="i.digest"
+    ),
+}
+
+
+@pytest.mark.parametrize("template", CHART_IMAGES)
+def test_an_image_that_a_chart_takes_as_values_is_found_as_the_artifact(
+    scope: Scope, write: Write, helm: Tools, template: str
+) -> None:
+    api = TREE["chart/templates/api.yaml"].replace("{{ .Values.image }}", f'"{template}"')
+    pinned = "image: other\ni: {reg: quay.io, repo: other, repository: other, tag: v9, digest: 'sha256:00'}\n"
+    base = write({**TREE, "chart/templates/api.yaml": api, "dev.yaml": f"replicas: 2\n{pinned}"})
+    found = render(scope, base, helm, images=(CHART_IMAGES[template],))
+    filled = images.fill([found["shop-api"]], {"shop/api": "shop/api:0123"}, ["shop/api"])
+    assert filled.manifests[0].object["spec"]["template"]["spec"]["containers"][0]["image"] == "shop/api:0123"
 
 
 def test_what_renders_to_no_yaml_is_told_with_its_template(scope: Scope, write: Write, helm: Tools) -> None:

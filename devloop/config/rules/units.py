@@ -5,6 +5,7 @@ Comes in: a project with its defaults, and where its values are written. Goes ou
 
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from devloop.config import model, names
 from devloop.config.defaults import KINDS, RESOURCES
 from devloop.config.names import did_you_mean
 from devloop.config.paths import Finding, KeyPath, Positions
-from devloop.config.rules.places import UNITS, Rule, cycles, globs, no_label, numbered, systems
+from devloop.config.rules.places import ARTIFACTS, UNITS, Rule, cycles, globs, no_label, numbered, systems
 
 _LONGEST_RELEASE = 53  # https://helm.sh/docs/chart_template_guide/getting_started/
 
@@ -190,6 +191,76 @@ def releases_are_valid(project: model.Project, positions: Positions) -> list[Fin
     return found
 
 
+def releases_are_distinct(project: model.Project, positions: Positions) -> list[Finding]:
+    first: dict[tuple[str | None, str | None], KeyPath] = {}
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        if unit.helm is None or unit.helm.mode != "release":
+            continue
+        here = positions.first((*path, "helm", "release"), (*path, "name"), (*path, "helm"))
+        other = first.setdefault((unit.helm.namespace, unit.helm.release), here)
+        if other is not here:
+            message = f"two units install the release `{unit.helm.release}`, the first at {positions.where(other)}"
+            found.append(Finding(here, message, "give one of them another `helm.release` or `helm.namespace`"))
+    return found
+
+
+def chart_images_are_artifacts(project: model.Project, _: Positions) -> list[Finding]:
+    known = dict.fromkeys(each.image for each in project.build.artifacts)
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        for each, here in numbered(unit.helm.images if unit.helm else (), (*path, "helm", "images")):
+            if each.image not in known:
+                hint = did_you_mean(each.image, known, "`images` names the `image` of an artifact of this file")
+                message = f"no artifact is named `{each.image}`"
+                found.append(Finding((*here, "image"), message, hint, basis=(ARTIFACTS,)))
+            parts = {"tag": each.tag, "registry": each.registry, "digest": each.digest}
+            for part in [name for name, given in parts.items() if given and each.value]:
+                message = f"`{part}` has no meaning beside `value`, which takes the whole image"
+                found.append(Finding((*here, part), message, "write `repository` in place of `value`, or leave it out"))
+    return found
+
+
+def charts_come_from_one_place(project: model.Project, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        spec = unit.helm
+        if spec is None:
+            continue
+        is_oci = spec.chart.startswith("oci://")
+        if is_oci and spec.repo:
+            message = "a chart at `oci://` is in no repository"
+            found.append(Finding((*path, "helm", "repo"), message, "leave out `repo`"))
+        elif spec.repo and "://" not in spec.repo:
+            found.append(
+                Finding((*path, "helm", "repo"), f"`{spec.repo}` is no URL", "for example https://host/charts")
+            )
+        if spec.version and not (is_oci or spec.repo):
+            message = "a chart on this machine has the version that its Chart.yaml says"
+            found.append(Finding((*path, "helm", "version"), message, "leave out `version`, or say the chart's `repo`"))
+    return found
+
+
+def chart_options_fit(project: model.Project, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        spec, here = unit.helm, (*path, "helm")
+        if spec is None:
+            continue
+        for key, text in spec.set_json.items():
+            try:
+                json.loads(text)
+            except ValueError:
+                found.append(
+                    Finding((*here, "setJson", key), f"`{text}` is no JSON", "text needs its quotes: '\"text\"'")
+                )
+        for name, given in (("kubeVersion", spec.kube_version), ("apiVersions", spec.api_versions)):
+            if given and spec.mode == "release":
+                message = f"in `release` mode helm asks the cluster, so `{name}` has no effect"
+                found.append(Finding((*here, name), message, "leave it out"))
+    return found
+
+
 RULES: tuple[Rule, ...] = (
     unit_names_are_labels,
     unit_names_are_unique,
@@ -201,4 +272,8 @@ RULES: tuple[Rule, ...] = (
     globs_of_commands_are_valid,
     urls_are_pinned_well,
     releases_are_valid,
+    releases_are_distinct,
+    chart_images_are_artifacts,
+    charts_come_from_one_place,
+    chart_options_fit,
 )
