@@ -259,12 +259,12 @@ class Revision(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Removed(Event):
-    """An object that `devloop delete` deleted, would delete, or kept."""
+    """An object or a release that `devloop delete` deleted, would delete, or kept."""
 
     kind: ClassVar[str] = "removed"
     state: RemovedState = _doc("What became of it.")
-    resource: str = _doc("`kind/name`.")
-    api_version: str = _doc("Its apiVersion.")
+    resource: str = _doc("`kind/name`; of a release of Helm, `release/name`.")
+    api_version: str = _doc("Its apiVersion; empty for a release.", default="")
     namespace: str = _doc("Its namespace; empty for what has none.", default="")
     why: str = _doc("Why it was kept.", default="")
 

@@ -12,6 +12,7 @@ from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.deploy import delete as deploy_delete
 from devloop.deploy import marks
+from devloop.deploy.helm import Helm
 from devloop.deploy.inventory import Inventory
 from devloop.errors import StepFailed, UsageError
 from devloop.graph import unit_target
@@ -40,7 +41,7 @@ def delete(common: Common, units: Sequence[str], *, include: Sequence[str], is_d
                     namespace=cluster.namespace,
                 )
             )
-            named = _named(scope, cluster, loaded.project, units) if units else [None]
+            named = _named(scope, cluster, loaded.project, report, units) if units else [None]
             asked = frozenset(map(_spelt, include))
             if asked:
                 _check_included(scope, cluster, project, named, asked)
@@ -65,7 +66,12 @@ def delete_owned(
     Raises: Unavailable, StepFailed.
     """
     has_deleted = False
+    helm = helm_of(cluster, project, report)
+    done: events.RemovedState = "would delete" if is_dry_run else "deleted"
     for unit in units:
+        for release in helm.uninstall_owned(scope, unit, is_dry_run=is_dry_run):
+            has_deleted = True
+            report.emit(events.Removed(state=done, resource=str(release), namespace=release.namespace))
         deleted = deploy_delete.delete(
             scope,
             cluster,
@@ -78,26 +84,30 @@ def delete_owned(
         )
         has_deleted = has_deleted or bool(deleted.deleted)
         for ref in deleted.deleted:
-            report.emit(_removed(ref, "would delete" if is_dry_run else "deleted"))
+            report.emit(_removed(ref, done))
         for ref, why in deleted.kept:
             report.emit(_removed(ref, "kept", why))
     if not has_deleted:
-        report.emit(events.Notice(message=f"{'would delete' if is_dry_run else 'deleted'} nothing"))
+        report.emit(events.Notice(message=f"{done} nothing"))
 
 
 def _removed(ref: ObjectRef, state: events.RemovedState, why: str = "") -> events.Removed:
     return events.Removed(state=state, resource=str(ref), api_version=ref.api_version, namespace=ref.namespace, why=why)
 
 
-def _named(scope: Scope, cluster: Cluster, project: model.Project, units: Sequence[str]) -> list[str | None]:
+def _named(
+    scope: Scope, cluster: Cluster, project: model.Project, report: Report, units: Sequence[str]
+) -> list[str | None]:
     """The units' names, those that need others first. Raises: UsageError for one that is neither in the file nor deployed."""
     inventory = Inventory(project.metadata.name, cluster.namespace)
     try:
         members = inventory.members(scope, cluster, inventory.read(scope, cluster))
+        releases = helm_of(cluster, project.metadata.name, report).owned(scope)
     except ApiRefusal as exc:
         raise StepFailed(f"the cluster refused to tell what is there: {exc.message}") from exc
     configured = [node.target.removeprefix(unit_target("")) for node in graph.make(project, ("apply",)).nodes]
-    known = [*sorted({marks.annotation(each, marks.UNIT) for each in members} - set(configured)), *reversed(configured)]
+    deployed = {*(marks.annotation(each, marks.UNIT) for each in members), *(each.unit for each in releases)}
+    known = [*sorted(deployed - set(configured)), *reversed(configured)]
     for word in units:
         if word.removeprefix("deploy/") not in known:
             raise unknown_unit(word, sorted(known))
@@ -130,3 +140,11 @@ def _check_included(
     if unknown:
         hint = f"what would be kept: {', '.join(sorted(kept)) or 'nothing'}"
         raise UsageError("the project has no such object", where=f"--include {unknown[0]}", hint=hint)
+
+
+def helm_of(cluster: Cluster, project: str, report: Report) -> Helm:
+    """What uninstalls the project's releases, on this machine's helm; not started unless there are any."""
+    from devloop.effects.process import RealProcesses
+
+    inventory = Inventory(project, cluster.namespace)
+    return Helm(cluster, RealProcesses(), inventory, lambda text: report.emit(events.Notice(message=text)))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from devloop import events, graph
 from devloop.cli import session, trigger
-from devloop.cli.delete import delete_owned
+from devloop.cli.delete import delete_owned, helm_of
 from devloop.cli.options import Common, Watch
 from devloop.cli.report import INTERRUPTED, Report, reporting
 from devloop.config.load import Loaded
@@ -278,6 +278,7 @@ class Development:
 
     def _prune(self, unit: str) -> None:
         try:
+            helm_of(self._cluster, self.project_name, self._report).uninstall_owned(self._scope, unit)
             deploy_delete.delete(
                 self._scope,
                 self._cluster,

@@ -135,6 +135,11 @@ class _Explanation:
         missing = sorted(self._state.uses(target) - self._refs.keys())
         if missing:
             return None, (f"what these images are made from cannot be told: {', '.join(map(image_target, missing))}",)
+        helm = self._session.steps.plan.units[unit].helm
+        if helm is not None and helm.mode == "release":
+            return None, (
+                "it is a release: whether it is upgraded is decided by its last revision, when it is applied",
+            )
         try:
             cluster = self._connect()
             due = deploy_apply.preview(

@@ -14,9 +14,11 @@ from devloop import events
 from devloop.build.hooks import Restarts
 from devloop.config import model
 from devloop.deploy import apply as deploy_apply
+from devloop.deploy import namespaces
 from devloop.errors import StepFailed
 from devloop.graph import Node, unit_target
 from devloop.loop.messages import Start
+from devloop.loop.release_steps import ReleaseSteps, is_release
 from devloop.loop.state import MANIFESTS
 from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
@@ -38,6 +40,7 @@ class UnitSteps:
         self._around = around
         self._hooks = UnitHooks(around, ran)
         self._restarts = Restarts()
+        self._releases = ReleaseSteps(around)
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
 
@@ -104,6 +107,13 @@ class UnitSteps:
         refs = {name: ref for name, ref in start.basis.items() if name != MANIFESTS and name not in start.holds}
         pulled = {name for name, ref in refs.items() if "@" in ref}
         filled = images.fill(rendered.manifests, refs, tuple(self._around.plan.artifacts), pulled)
+        unit = self._around.plan.units[rendered.unit]
+        if unit.helm is not None and unit.helm.create_namespace:
+            namespaces.ensure(scope, cluster, unit.helm.namespace or self._around.namespace, start.node.target)
+        self._releases.settle(scope, cluster, unit, start.update)
+        if is_release(unit):
+            before = self._hooks.before_deploy(scope, unit)
+            return self._releases.apply(scope, start, rendered, refs, filled, before=before)
 
         def tell(text: str) -> None:
             self._around.emit(events.Notice(update=start.update, message=text))
@@ -121,7 +131,7 @@ class UnitSteps:
             held=filled.held,
             images=refs,
             on_line=tell,
-            before=self._hooks.before_deploy(scope, self._around.plan.units[rendered.unit]),
+            before=self._hooks.before_deploy(scope, unit),
         )
         self._around.live.applied(applied)
         note = _counted(changed, len(applied.objects), len(applied.pruned))

@@ -100,8 +100,19 @@ def locked(chart: Path, wanted: Dependency) -> str:
 def loaded(chart: Path) -> list[Path]:
     """The files that helm loads from a chart's folder. Blocks on the disk."""
     is_ignored = ignored(_text(chart / ".helmignore"))
-    found = [Path(folder, name) for folder, _, names in os.walk(chart) for name in names]
-    return sorted(each for each in found if not is_ignored(each.relative_to(chart).as_posix()))
+    return sorted(each for each in files(chart) if not is_ignored(each.relative_to(chart).as_posix()))
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, those behind links to folders too, as helm walks. Blocks on the disk."""
+    seen: set[str] = set()
+    for here, below, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:  # a link that leads up
+            below.clear()
+            continue
+        seen.add(real)
+        yield from (Path(here, name) for name in names)
 
 
 @dataclass(frozen=True)

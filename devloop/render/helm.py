@@ -54,7 +54,7 @@ class HelmRenderer:
                 return f"it is neither a values file nor in the chart {chart_source.named(_spec(unit), base)}"
             return owner.why_not(path) or f"it is part of the chart {shown(owner.chart, base)}"
 
-        there = [path for each in rules for path in each.chart.rglob("*") if matches(path)]
+        there = [path for each in rules for path in charts.files(each.chart) if matches(path)]
         missing = [each.chart for each in rules if not each.chart.is_dir()]
         found = listed(
             base,
@@ -85,7 +85,7 @@ class HelmRenderer:
             raise UsageError("helm is not installed", hint="install Helm: https://helm.sh/docs/intro/install/")
         spec = _spec(unit)
         name = chart_source.named(spec, base)
-        place = _places(spec, base)
+        place = places(spec, base)
         with chart_source.complete(scope, unit, base, tools) as chart:
             words = helm_words.template(unit, base, chart, spec.namespace or namespace)
             completed = tools.processes.run(scope, ["helm", *words], cwd=base, check=False)
@@ -181,7 +181,7 @@ def _rules(spec: model.Helm, folders: Iterable[Path], named: Iterable[Path]) -> 
 # What helm printed
 
 
-def _places(spec: model.Helm, base: Path) -> Callable[[str], str]:
+def places(spec: model.Helm, base: Path) -> Callable[[str], str]:
     """A path in the chart as people know it: in the folder of the dependency that it comes from."""
     name = chart_source.named(spec, base)
     chart = chart_source.local(spec, base)

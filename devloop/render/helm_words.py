@@ -34,8 +34,7 @@ def template(unit: model.Unit, base: Path, chart: Path | str, namespace: str) ->
 def release(unit: model.Unit, base: Path, refs: Mapping[str, str], *, is_helm_3: bool) -> list[str]:
     """The words of an upgrade that say what is to be installed, but for the chart and where."""
     spec = _spec(unit)
-    words = ["--create-namespace"] if spec.create_namespace else []
-    words += ["--skip-crds"] if spec.skip_crds else []
+    words = ["--skip-crds"] if spec.skip_crds else []
     if spec.post_renderer:
         program, *rest = split(spec.post_renderer, base) if is_helm_3 else spec.post_renderer.split()
         words += ["--post-renderer", program]

@@ -18,6 +18,7 @@ EXAMPLES = {
     "getting-started": {8080: "Hello from devloop!"},
     "kustomize": {18081: ""},
     "helm": {18082: ""},
+    "helm-release": {18087: ""},
     "chain": {18093: "Readings"},
     "custom-builder": {18083: ""},
     "custom-renderer": {18091: "Eggs", 18092: "Soup"},
@@ -26,7 +27,7 @@ EXAMPLES = {
     "tests": {18090: "Hello, stranger!"},
 }
 
-NEEDS = {"ko": ("go", "ko")}
+NEEDS = {"helm-release": ("helm",), "ko": ("go", "ko")}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

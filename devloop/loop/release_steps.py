@@ -1,0 +1,204 @@
+"""The apply step of a unit with `mode: release`, and what goes before that of any other unit: that it is no release.
+
+Comes in: a unit as rendered and filled. Goes out: its outcome, with the release's objects as the cluster holds them. It holds no state
+but for which units were found not to be releases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from devloop import events
+from devloop.config import model
+from devloop.deploy import parallel
+from devloop.deploy.helm import Helm, Upgrade, Upgraded
+from devloop.deploy.helm_storage import Release
+from devloop.deploy.inventory import Inventory
+from devloop.deploy.resolve import Wanted, resolve
+from devloop.errors import StepFailed
+from devloop.loop.messages import Start
+from devloop.loop.surroundings import Surroundings
+from devloop.products import Applied, AppliedObject, Manifest, ObjectRef, Outcome, Rendered
+from devloop.render import chart_source, helm, helm_words
+from devloop.render.images import Filled
+from devloop.render.objects import rendered_digest
+from devloop.scope import Scope
+from devloop.stages import Cluster
+
+
+def is_release(unit: model.Unit) -> bool:
+    """Whether helm deploys it."""
+    return unit.helm is not None and unit.helm.mode == "release"
+
+
+def release_of(unit: model.Unit, namespace: str) -> Release:
+    """The release that a unit is. `namespace`: the project's."""
+    assert unit.helm is not None
+    return Release(unit.name, unit.helm.release or unit.name, unit.helm.namespace or namespace)
+
+
+class ReleaseSteps:
+    """The apply steps of a session as far as releases are concerned."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._lock = threading.Lock()
+        self._settled: set[tuple[str, Release | None]] = set()
+
+    def settle(self, scope: Scope, cluster: Cluster, unit: model.Unit, update: int) -> None:
+        """Uninstalls releases that are no unit's any more, and looks whether this unit is a release though it is not to be one; both
+        once in a session. Blocks. Raises: StepFailed.
+        """
+        plan, namespace = self._around.plan, self._around.namespace
+        key = (unit.name, release_of(unit, namespace) if is_release(unit) else None)
+        with self._lock:
+            if key in self._settled:
+                return
+            door = self._helm(cluster, update)
+            releases = [release_of(each, namespace) for each in plan.units.values() if is_release(each)]
+            wanted = {(each.namespace, each.name) for each in releases}
+            for release in door.owned(scope):
+                if (release.namespace, release.name) in wanted:
+                    continue  # perhaps under another unit's name: that unit takes it over
+                if release.unit == unit.name and not is_release(unit):
+                    raise _still_a_release(release)
+                if release.unit not in plan.known_units or is_release(plan.units.get(release.unit, unit)):
+                    door.uninstall(scope, release)
+                    door.on_line(f"{release} in {release.namespace} is no unit's any more: uninstalled")
+            self._settled.add(key)
+
+    def apply(
+        self,
+        scope: Scope,
+        start: Start,
+        rendered: Rendered,
+        refs: Mapping[str, str],
+        filled: Filled,
+        *,
+        before: Callable[[bool], None],
+    ) -> Outcome:
+        """Upgrades the release if there is anything new. Blocks; see `deploy.helm`, `before` too. Raises: DevloopError, Cancelled."""
+        cluster = self._around.doors.cluster
+        assert cluster is not None
+        unit = self._around.plan.units[rendered.unit]
+        door = self._helm(cluster, start.update)
+        release = release_of(unit, self._around.namespace)
+        if filled.held:
+            return self._held(scope, door, unit, filled)
+        done = door.upgrade(scope, self._wanted(scope, door, rendered, refs, filled), before)
+        if done.moved:
+            self._around.emit(_moved(start.update, release, done))
+        for warning in filled.warnings:
+            self._around.emit(_never_pulled(start.update, release, warning.where))
+        applied = self._applied(scope, door, unit, done)
+        self._around.live.applied(replace(applied, images=tuple(sorted(refs.items()))))
+        note = f"{release}, revision {done.revision.number}: {len(applied.objects)} objects"
+        return Outcome(
+            replace(applied, images=tuple(sorted(refs.items()))),
+            note=note,
+            skipped="" if done.is_changed else f"nothing to upgrade: {note}",
+        )
+
+    def _wanted(self, scope: Scope, door: Helm, rendered: Rendered, refs: Mapping[str, str], filled: Filled) -> Upgrade:
+        plan, namespace = self._around.plan, self._around.namespace
+        unit = plan.units[rendered.unit]
+        assert unit.helm is not None
+        unsaid = rendered.images - {each.image for each in unit.helm.images}
+        if unsaid:
+            raise _unsaid(unit, sorted(unsaid))
+        tools = self._around.tools(f"deploy/{unit.name}")
+        is_helm_3 = not unit.helm.post_renderer or door.is_helm_3(scope)
+        content = (rendered_digest(filled.manifests), helm.values_digest(unit, plan.base), sorted(refs.items()))
+        release = release_of(unit, namespace)
+        return Upgrade(
+            release,
+            chart=lambda scope: chart_source.complete(scope, unit, plan.base, tools),
+            words=helm_words.release(unit, plan.base, refs, is_helm_3=is_helm_3),
+            digest=hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()[:16],
+            refs=lambda scope: _refs(scope, door.cluster, filled.manifests, release.namespace),
+        )
+
+    def _held(self, scope: Scope, door: Helm, unit: model.Unit, filled: Filled) -> Outcome:
+        """A release is upgraded as a whole, once all its images are there; until then it stays as it is."""
+        release = release_of(unit, self._around.namespace)
+        current = door.current(scope, release)
+        applied = Applied(unit.name, release.namespace, ())
+        if current is not None:
+            applied = self._applied(scope, door, unit, Upgraded(current, is_changed=False))
+        waiting = tuple(
+            (one.ref, why)
+            for each, why in filled.held
+            for one in resolve(scope, door.cluster, [each], release.namespace)
+        )
+        note = f"{release} waits for {', '.join(sorted({why for _, why in filled.held}))}"
+        return Outcome(replace(applied, held=waiting), note=note, skipped=note)
+
+    def _applied(self, scope: Scope, door: Helm, unit: model.Unit, done: Upgraded) -> Applied:
+        """The release's objects as the cluster holds them."""
+        assert unit.helm is not None
+        base, release = self._around.plan.base, release_of(unit, self._around.namespace)
+        name, place = chart_source.named(unit.helm, base), helm.places(unit.helm, base)
+        manifests = helm.read(done.revision.manifest, name, None, place)
+        wanted = resolve(scope, door.cluster, manifests, release.namespace)
+
+        def look(scope: Scope, each: Wanted) -> AppliedObject | None:
+            live = door.cluster.get(scope, each.ref)
+            return AppliedObject(each.ref, live, each.source, done.is_changed) if live else None
+
+        found = [each for each in parallel.each(scope, "get", wanted, look) if each is not None]
+        return Applied(unit.name, release.namespace, tuple(found))
+
+    def _helm(self, cluster: Cluster, update: int) -> Helm:
+        def tell(text: str) -> None:
+            self._around.emit(events.Notice(update=update, message=text))
+
+        inventory = Inventory(self._around.plan.project.metadata.name, self._around.namespace)
+        return Helm(cluster, self._around.doors.processes, inventory, tell)
+
+
+def _refs(scope: Scope, cluster: Cluster, manifests: Iterable[Manifest], namespace: str) -> list[ObjectRef]:
+    """The objects that manifests mean, without those of kinds that the cluster does not know yet: a hook may bring them."""
+    found = []
+    for each in manifests:
+        metadata, kind = each.object["metadata"], (each.object["apiVersion"], each.object["kind"])
+        if (resource := cluster.resource(scope, *kind)) is not None:
+            space = (metadata.get("namespace") or namespace) if resource.is_namespaced else ""
+            found.append(ObjectRef(*kind, space, metadata["name"]))
+    return found
+
+
+def _still_a_release(release: Release) -> StepFailed:
+    return StepFailed(
+        f"{release} in {release.namespace} is what this unit is in the cluster, and it is not to be one any more",
+        where=f"deploy/{release.unit}",
+        hint=f"`helm uninstall {release.name} -n {release.namespace}` makes way, `mode: release` keeps it",
+    )
+
+
+def _unsaid(unit: model.Unit, images: Sequence[str]) -> StepFailed:
+    assert unit.helm is not None
+    return StepFailed(
+        f"the chart uses {', '.join(images)}, and nothing says which values take the image",
+        where=f"deploy/{unit.name}",
+        hint=f"`helm.images: [{{image: {images[0]}, value: image}}]`, with the path of a value that the template prints as its image",
+    )
+
+
+def _moved(update: int, release: Release, done: Upgraded) -> events.Notice:
+    return events.Notice(
+        update=update,
+        message=f"{release}: {done.moved}, and is left as it is",
+        hint="the next change upgrades it",
+    )
+
+
+def _never_pulled(update: int, release: Release, where: str) -> events.Notice:
+    return events.Notice(
+        update=update,
+        message=f"{release}: imagePullPolicy Always asks a registry for an image that is on the nodes, and in no registry",
+        hint="set the chart's value for it to IfNotPresent: a tag stands for its content, so it runs the same",
+        where=where,
+    )
