@@ -21,6 +21,7 @@ from devloop.graph import UNTESTED_STEPS
 from devloop.loop.surroundings import Doors, Plan
 from devloop.products import Inputs, Manifest
 from devloop.render import images
+from devloop.render.places import Table
 from devloop.scope import Scope
 from devloop.stages import Renderer, Tools
 
@@ -36,7 +37,7 @@ def apply(common: Common, source: str) -> int:
         with _file(source) as file, Scope("apply") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, cluster)
             plan = session.plan(replace(loaded, project=_with_one_unit(loaded.project, file)))
-            renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry)
+            renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry, plan.table)
             tags = _tags(scope, renderer, plan, doors)
             refs = {artifact: f"{artifact}:{tag}" for artifact, tag in tags.items()}
             plan = replace(
@@ -81,7 +82,12 @@ def _file(source: str) -> Iterator[Path]:
 
 def _with_one_unit(project: model.Project, file: Path) -> model.Project:
     deadline_s = max((each.ready_deadline_seconds for each in project.deploy), default=300)
-    return replace(project, deploy=(model.Unit(name=UNIT, manifests=(str(file),), ready_deadline_seconds=deadline_s),))
+    unit = model.Unit(
+        name=UNIT,
+        manifests=(str(file),),
+        ready_deadline_seconds=deadline_s,
+    )
+    return replace(project, deploy=(unit,))
 
 
 def _tags(scope: Scope, renderer: Renderer, plan: Plan, doors: Doors) -> dict[str, str]:
@@ -89,11 +95,13 @@ def _tags(scope: Scope, renderer: Renderer, plan: Plan, doors: Doors) -> dict[st
     tools = Tools(doors.processes, doors.engine)
     manifests = renderer.render(scope, plan.units[UNIT], plan.base, "", tools)
     found: dict[str, str] = {}
-    for artifact, tag, source in images.tags(manifests, tuple(plan.artifacts)):
-        if not tag or found.setdefault(artifact, tag) != tag:
-            wrong = f"also as {found[artifact]}" if tag else "without a tag"
+    for use in images.uses(manifests, tuple(plan.artifacts), plan.table):
+        tag = images.tag(use.place.image)
+        if not tag or found.setdefault(use.artifact, tag) != tag:
             raise StepFailed(
-                f"image {artifact} is named {wrong}", where=source, hint="give this command what devloop render printed"
+                f"image {use.artifact} is named {f'also as {found[use.artifact]}' if tag else 'without a tag'}",
+                where=use.manifest.source,
+                hint="give this command what devloop render printed",
             )
     return found
 
@@ -104,10 +112,11 @@ class _Rendered:
 
     inner: Renderer
     registry: str | None
+    table: Table
 
     def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
         return self.inner.inputs(scope, unit, base, tools)
 
     def render(self, scope: Scope, unit: model.Unit, base: Path, namespace: str, tools: Tools) -> tuple[Manifest, ...]:
         manifests = self.inner.render(scope, unit, base, namespace, tools)
-        return images.without_registry(manifests, self.registry) if self.registry else manifests
+        return images.without_registry(manifests, self.registry, self.table) if self.registry else manifests

@@ -12,13 +12,13 @@ import typer
 
 from devloop import events
 from devloop.cli import session
-from devloop.cli.naming import NamesOnly, filled
+from devloop.cli.naming import NamesOnly, finished
 from devloop.cli.options import Common, Output
 from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.errors import Unavailable, UsageError
 from devloop.loop.state import State
-from devloop.loop.surroundings import Doors
+from devloop.loop.surroundings import Doors, Plan
 from devloop.products import Manifest
 from devloop.scope import Scope
 
@@ -52,7 +52,7 @@ def render(common: Common) -> int:
             scope.cancel()
         code = session.exit_code(state)
         if code == 0:
-            typer.echo(_text(_filled(state, report, loaded.project.cluster.registry), common.output), nl=False)
+            typer.echo(_text(_finished(state, current.steps.plan, namespace, report), common.output), nl=False)
         return code
 
     return reporting(common, body, to_stderr=True)
@@ -76,13 +76,13 @@ def _open_doors(scope: Scope, common: Common, project: model.Project, report: Re
         return session.open_doors(scope, None)
 
 
-def _filled(state: State, report: Report, registry: str | None) -> list[Manifest]:
+def _finished(state: State, plan: Plan, namespace: str, report: Report) -> list[Manifest]:
     manifests: list[Manifest] = []
     for unit in state.graph.units:
-        found = filled(state, unit, registry)
+        found = finished(state, plan, unit, namespace)
         manifests += found.manifests
-        for warning in found.warnings:
-            report.emit(warning)
+        for notice in found.notices:
+            report.emit(notice)
     return manifests
 
 

@@ -49,6 +49,7 @@ def plan(loaded: config_load.Loaded) -> Plan:
         builders={each.image: builtin.BUILDERS[builtin.builder_kind(each)]() for each in project.build.artifacts},
         renderers={each.name: builtin.RENDERERS[builtin.renderer_kind(each)]() for each in project.deploy},
         known_units=frozenset(each.name for each in project.deploy),
+        required=frozenset(require.image for each in project.build.artifacts for require in each.requires),
     )
 
 

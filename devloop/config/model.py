@@ -35,10 +35,11 @@ from devloop.config.builders import (
     Secret,
 )
 from devloop.config.documented import doc as _doc
+from devloop.config.finishing import ImagePaths
 from devloop.config.tests import CustomTest, CustomTestDependencies, ImageTest
 from devloop.config.units import Helm, Kustomize, Need, Unit
 
-# Those of `around`, `builders`, `tests` and `units` are read as this module's: one module has the whole configuration.
+# Those of `around`, `builders`, `finishing`, `tests` and `units` are read as this module's: one module has the whole configuration.
 __all__ = [
     "Bazel",
     "Buildpacks",
@@ -56,6 +57,7 @@ __all__ = [
     "Hook",
     "Hooks",
     "ImageTest",
+    "ImagePaths",
     "Jib",
     "Ko",
     "Kustomize",
@@ -223,9 +225,9 @@ class Patch:
 class Profile:
     """Changes to the configuration that are made together, when asked for or when something is so.
 
-    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs` and `test` is laid over the rest of the file: mappings
-    merge, lists of named things merge by their names, anything else is replaced; `null` takes a value away. Before a value, `!replace`
-    puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name out of its list.
+    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs`, `test` and `imagePaths` is laid over the rest of the
+    file: mappings merge, lists of named things merge by their names, anything else is replaced; `null` takes a value away. Before a value,
+    `!replace` puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name out of its list.
     """
 
     merged_by: ClassVar[tuple[str, ...]] = ("name",)
@@ -242,6 +244,7 @@ class Profile:
     port_forward: tuple[PortForward, ...] = _doc("As at the top.", part=True, default=())
     logs: Logs | None = _doc("As at the top.", part=True, default=None)
     test: tuple[ImageTest, ...] = _doc("As at the top.", part=True, default=())
+    image_paths: tuple[ImagePaths, ...] = _doc("As at the top.", part=True, default=())
 
 
 @dataclass(frozen=True)
@@ -257,3 +260,6 @@ class Project:
     logs: Logs = _doc("Whose logs are shown, and how.", default=Logs())
     test: tuple[ImageTest, ...] = _doc("Tests of images, between their build and the cluster.", default=())
     profiles: tuple[Profile, ...] = _doc("Sets of changes for other machines, clusters or purposes.", default=())
+    image_paths: tuple[ImagePaths, ...] = _doc(
+        "Where objects of other kinds name images, so that what was built is put there.", default=()
+    )

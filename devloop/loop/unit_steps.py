@@ -24,6 +24,7 @@ from devloop.loop.unit_hooks import UnitHooks
 from devloop.observe import needs, status
 from devloop.products import Applied, Inputs, Met, Outcome, Product, Rendered
 from devloop.render import images
+from devloop.render.finish import Images, finish
 from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
 from devloop.store.passes import Passes
@@ -49,7 +50,9 @@ class UnitSteps:
             read, besides = renderer.inputs(scope, unit, base, tools), self._hooks.inputs(unit)
             return read.joined(besides) if besides else read
 
-        return Listing(inputs, base, f"{unit!r} {self._around.namespace}")
+        plan = self._around.plan
+        decides = (unit, self._around.namespace, sorted(plan.artifacts), plan.project.image_paths)
+        return Listing(inputs, base, repr(decides))
 
     def render(self, scope: Scope, start: Start) -> Outcome:
         """Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
@@ -63,7 +66,7 @@ class UnitSteps:
             self._around.post(moved)
             raise Cancelled("its inputs changed while it was rendered")
         self._hooks.after_render(scope, unit, manifests)
-        used = images.used(manifests, tuple(self._around.plan.artifacts))
+        used = images.used(manifests, tuple(self._around.plan.artifacts), self._around.plan.table)
         written = {identity(each.object, self._around.namespace): each.source for each in manifests}
         return Outcome(Rendered(unit.name, manifests, used, start.digest, written), note=f"{len(manifests)} objects")
 
@@ -102,23 +105,25 @@ class UnitSteps:
         for rival in start.rivals:
             self._check_apart(rendered, product(Node(unit_target(rival), "render")))
         refs = {name: ref for name, ref in start.basis.items() if name != MANIFESTS and name not in start.holds}
-        pulled = {name for name, ref in refs.items() if "@" in ref}
-        filled = images.fill(rendered.manifests, refs, tuple(self._around.plan.artifacts), pulled)
+        plan = self._around.plan
+        finished = finish(
+            rendered.manifests,
+            Images(tuple(plan.artifacts), refs, pulled={name for name, ref in refs.items() if "@" in ref}),
+            plan.finish(rendered.unit, self._around.namespace),
+        )
 
         def tell(text: str) -> None:
             self._around.emit(events.Notice(update=start.update, message=text))
 
-        for warning in filled.warnings:
-            self._warn(replace(warning, update=start.update))
+        for notice in finished.notices:
+            self._warn(replace(notice, update=start.update))
         applied, changed = deploy_apply.apply(
             scope,
             cluster,
-            owner=deploy_apply.Owner(
-                self._around.plan.project.metadata.name, rendered.unit, self._around.plan.known_units
-            ),
+            owner=deploy_apply.Owner(plan.project.metadata.name, rendered.unit, plan.known_units),
             namespace=self._around.namespace,
-            manifests=filled.manifests,
-            held=filled.held,
+            manifests=finished.manifests,
+            held=finished.held,
             images=refs,
             on_line=tell,
             before=self._hooks.before_deploy(scope, self._around.plan.units[rendered.unit]),

@@ -1,0 +1,48 @@
+"""From what a renderer printed to what is applied, one stage after the other.
+
+Comes in: the manifests of a unit, and the refs of the images that are to be had. Goes out: the manifests to apply, those that wait, and
+what people are told. The order is that of `finish`: images.
+The marks of ownership come last, in `deploy`. `devloop render` prints what comes out here. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from devloop import events
+from devloop.products import Manifest
+from devloop.render import images
+from devloop.render.places import Table
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to a unit's manifests. `namespace`: for objects that name none."""
+
+    table: Table
+    namespace: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """`refs`: artifact → what is put in its place, where it is to be had; `pulled`: artifacts that nodes get from a registry."""
+
+    artifacts: Collection[str]
+    refs: Mapping[str, str]
+    pulled: Collection[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """`held`: manifests that wait for an image, with its artifact. `notices`: what was changed besides, and why."""
+
+    manifests: tuple[Manifest, ...]
+    held: tuple[tuple[Manifest, str], ...] = ()
+    notices: tuple[events.Notice, ...] = ()
+
+
+def finish(manifests: Iterable[Manifest], given: Images, how: Finish) -> Finished:
+    """Takes the manifests through all stages."""
+    filled = images.fill(manifests, given.refs, given.artifacts, how.table, given.pulled)
+    return Finished(filled.manifests, filled.held, filled.warnings)
