@@ -86,6 +86,7 @@ def _with_one_unit(project: model.Project, file: Path) -> model.Project:
         name=UNIT,
         manifests=(str(file),),
         ready_deadline_seconds=deadline_s,
+        roll_on_config_change=False,  # `render` has seen to it, unit by unit
     )
     return replace(project, deploy=(unit,))
 

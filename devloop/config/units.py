@@ -134,6 +134,10 @@ class Unit:
     helm: Helm | None = _doc("Render with helm.", default=None)
     hooks: UnitHooks | None = _doc("Commands around its rendering and its deploy.", default=None)
     ready_deadline_seconds: int = _doc("How long its objects may take to become ready.", default=300, minimum=1)
+    roll_on_config_change: bool = _doc(
+        "Whether a changed ConfigMap or Secret of this unit rolls the Deployments, StatefulSets and DaemonSets of it that use it.",
+        default=True,
+    )
 
     @property
     def needed_units(self) -> tuple[str, ...]:

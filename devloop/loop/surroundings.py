@@ -87,7 +87,7 @@ class Plan:
 
     def finish(self, unit: str, namespace: str) -> Finish:
         """What is done to the unit's manifests between rendering and applying."""
-        return Finish(self.table, namespace)
+        return Finish(self.table, namespace, is_rolling=self.units[unit].roll_on_config_change)
 
     @property
     def artifacts(self) -> Mapping[str, model.Artifact]:

@@ -1,12 +1,13 @@
 """What the steps of a unit do: render, apply and ready, in terms of the stages that know how.
 
 Comes in: a step that the loop starts, and the products that it depends on. Goes out: its outcome. It holds no state between steps but
-for what it warned of, and never decides whether a step is needed; only whether its result is there already.
+for what people were told, and never decides whether a step is needed; only whether its result is there already.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -22,8 +23,8 @@ from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
 from devloop.loop.unit_hooks import UnitHooks
 from devloop.observe import needs, status
-from devloop.products import Applied, Inputs, Met, Outcome, Product, Rendered
-from devloop.render import images
+from devloop.products import Applied, Inputs, Met, ObjectRef, Outcome, Product, Rendered
+from devloop.render import images, rolls
 from devloop.render.finish import Images, finish
 from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
@@ -41,6 +42,7 @@ class UnitSteps:
         self._restarts = Restarts()
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
+        self._marks: dict[ObjectRef, str] = {}
 
     def listing(self, unit: model.Unit) -> Listing:
         """How to list what its rendering reads."""
@@ -128,6 +130,7 @@ class UnitSteps:
             on_line=tell,
             before=self._hooks.before_deploy(scope, self._around.plan.units[rendered.unit]),
         )
+        self._tell_rolls(applied, tell)
         self._around.live.applied(applied)
         note = _counted(changed, len(applied.objects), len(applied.pruned))
         if applied.held:
@@ -165,6 +168,15 @@ class UnitSteps:
                 return
             self._warned.add(key)
         self._around.emit(warning)
+
+    def _tell_rolls(self, applied: Applied, tell: Callable[[str], None]) -> None:
+        """Says which workloads get new pods because of their settings, as far as this session knows what they had."""
+        for each in applied.objects:
+            now = rolls.mark(each.live)
+            before = self._marks.get(each.ref, now)
+            self._marks[each.ref] = now
+            if before != now:
+                tell(f"{each.ref} rolls: {', '.join(rolls.changed(before, now))} changed")
 
     def _check_apart(self, rendered: Rendered, other: Product) -> None:
         """Raises: StepFailed when both units have an object: each would undo what the other did."""

@@ -1,7 +1,7 @@
 """From what a renderer printed to what is applied, one stage after the other.
 
 Comes in: the manifests of a unit, and the refs of the images that are to be had. Goes out: the manifests to apply, those that wait, and
-what people are told. The order is that of `finish`: images.
+what people are told. The order is that of `finish`: images first, for a ConfigMap may name one; then the hashes of ConfigMaps and Secrets.
 The marks of ownership come last, in `deploy`. `devloop render` prints what comes out here. Pure.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from devloop import events
 from devloop.products import Manifest
-from devloop.render import images
+from devloop.render import images, rolls
 from devloop.render.places import Table
 
 
@@ -22,6 +22,7 @@ class Finish:
 
     table: Table
     namespace: str
+    is_rolling: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,7 @@ class Finished:
 def finish(manifests: Iterable[Manifest], given: Images, how: Finish) -> Finished:
     """Takes the manifests through all stages."""
     filled = images.fill(manifests, given.refs, given.artifacts, how.table, given.pulled)
-    return Finished(filled.manifests, filled.held, filled.warnings)
+    ready, held = filled.manifests, filled.held
+    if how.is_rolling:
+        ready, held = rolls.marked(ready, held, how.namespace)
+    return Finished(ready, held, filled.warnings)

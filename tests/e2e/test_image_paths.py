@@ -58,8 +58,8 @@ def test_an_object_of_its_own_kind_gets_the_image_that_was_built(
     try:
         done = at.run("run")
         assert done.code == 0, done.stdout
-        (placed,) = done.of(kind="step", step="place", state="finished")
-        ref = placed["result"]
+        (ended,) = done.of(kind="session", state="ended")
+        ref = ended["images"][project.image("web")]
         gadget = kubectl.get(f"gadgets.{group}", "small")
         assert gadget is not None
         assert gadget["spec"]["image"] == ref
