@@ -112,6 +112,24 @@ def find(paths: Iterable[FieldPath], data: Any) -> Iterator[tuple[FieldPath, Spo
                 yield from ((path, found) for found in _follow(path.steps[1:], spot))
 
 
+def everywhere(data: Any) -> Iterator[Spot]:
+    """Every spot in the data."""
+    return _everywhere(Spot({"": data}, "", ()))
+
+
+def general(data: Any, trail: Iterable[str | int]) -> str:
+    """A path to the spot that holds when a list is longer, or in another order: items by their name, or all of them."""
+    path, value = "", data
+    for part in trail:
+        value = value[part]
+        if isinstance(part, str):
+            path += _spelled(part)
+        else:
+            name = value.get("name") if isinstance(value, dict) else None
+            path += f"[name={name}]" if isinstance(name, str) and _NAME.fullmatch(name) else "[*]"
+    return path
+
+
 def spelled(trail: Iterable[str | int]) -> str:
     """The way to a spot as a path."""
     return "".join(_spelled(each) for each in trail)

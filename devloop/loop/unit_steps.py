@@ -24,7 +24,7 @@ from devloop.loop.track import Listing
 from devloop.loop.unit_hooks import UnitHooks
 from devloop.observe import needs, status
 from devloop.products import Applied, Inputs, Met, ObjectRef, Outcome, Product, Rendered
-from devloop.render import images, rolls
+from devloop.render import images, rolls, unused
 from devloop.render.finish import Images, finish
 from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
@@ -43,6 +43,7 @@ class UnitSteps:
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
         self._marks: dict[ObjectRef, str] = {}
+        self._rendered: dict[str, Rendered] = {}
 
     def listing(self, unit: model.Unit) -> Listing:
         """How to list what its rendering reads."""
@@ -70,7 +71,9 @@ class UnitSteps:
         self._hooks.after_render(scope, unit, manifests)
         used = images.used(manifests, tuple(self._around.plan.artifacts), self._around.plan.table)
         written = {identity(each.object, self._around.namespace): each.source for each in manifests}
-        return Outcome(Rendered(unit.name, manifests, used, start.digest, written), note=f"{len(manifests)} objects")
+        rendered = Rendered(unit.name, manifests, used, start.digest, written)
+        self._warn_of_unused(rendered, start.update)
+        return Outcome(rendered, note=f"{len(manifests)} objects")
 
     def _prepare(self, scope: Scope, start: Start, unit: model.Unit) -> None:
         """Runs the hooks before the rendering; what they wrote counts. Raises: Cancelled when the inputs are others now."""
@@ -159,6 +162,19 @@ class UnitSteps:
         self._around.live.waited(start, applied, is_ready=True)
         is_empty = bool(applied.held) and not ready.summary
         return Outcome(ready, note=ready.summary, skipped="nothing to wait for yet" if is_empty else "")
+
+    def _warn_of_unused(self, rendered: Rendered, update: int) -> None:
+        """Once all units are rendered, tells of artifacts that are built for none of them."""
+        plan = self._around.plan
+        with self._warning:
+            self._rendered[rendered.unit] = rendered
+            known = [self._rendered[unit] for unit in plan.units if unit in self._rendered]
+        used = frozenset[str]().union(*(each.images for each in known))
+        idle = [each for each in plan.artifacts if each not in used | plan.required]
+        if idle and len(known) == len(plan.units):
+            manifests = (manifest for each in known for manifest in each.manifests)
+            for notice in unused.notices(manifests, idle, tuple(plan.artifacts), plan.table):
+                self._warn(replace(notice, update=update))
 
     def _warn(self, warning: events.Notice) -> None:
         """Tells of it, once in a session however often it is applied."""
