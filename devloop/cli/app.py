@@ -21,6 +21,7 @@ from devloop.cli.options import (
     NoCache,
     Output,
     OutputFormat,
+    OverridesOption,
     SkipTests,
     TagOption,
     ToolOption,
@@ -153,12 +154,13 @@ def run_(
     no_cache: NoCache = False,
     tag: TagOption = "",
     skip_tests: SkipTests = False,
+    dev_overrides: OverridesOption = False,
 ) -> int:
     """Build, test, deploy and wait until all is ready, once; for CI."""
     from devloop.cli.run import RunOptions
     from devloop.cli.run import run as body
 
-    options = RunOptions(images, no_cache, tag, not skip_tests)
+    options = RunOptions(images, no_cache, tag, not skip_tests, dev_overrides)
     return body(Common(file, namespace, context, output, verbose), options)
 
 
@@ -218,11 +220,12 @@ def render(
     context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
+    dev_overrides: OverridesOption = False,
 ) -> int:
     """Print the manifests as they would be applied. Builds nothing and needs no cluster: tags follow from the inputs."""
     from devloop.cli.render import render as body
 
-    return body(Common(file, namespace, context, output, verbose))
+    return body(Common(file, namespace, context, output, verbose), is_dev=dev_overrides)
 
 
 @app.command(name="apply")

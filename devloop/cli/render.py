@@ -23,8 +23,11 @@ from devloop.products import Manifest
 from devloop.scope import Scope
 
 
-def render(common: Common) -> int:
-    """Prints the manifests on standard output (YAML, or with `--output json` one List); all else goes to standard error."""
+def render(common: Common, *, is_dev: bool = False) -> int:
+    """Prints the manifests on standard output (YAML, or with `--output json` one List); all else goes to standard error.
+
+    `is_dev`: with what `dev` has otherwise.
+    """
 
     def body(report: Report) -> int:
         loaded = session.load(common)
@@ -33,7 +36,7 @@ def render(common: Common) -> int:
             doors = _open_doors(scope, common, loaded.project, report)
             current = session.Session(
                 scope,
-                session.plan(loaded),
+                session.plan(loaded, session.asked_overrides(loaded) if is_dev else None),
                 doors,
                 report,
                 wanted=("build", "place", "render"),

@@ -35,7 +35,7 @@ from devloop.config.builders import (
     Secret,
 )
 from devloop.config.documented import doc as _doc
-from devloop.config.finishing import ImagePaths
+from devloop.config.finishing import DevOverrides, ImagePaths
 from devloop.config.tests import CustomTest, CustomTestDependencies, ImageTest
 from devloop.config.units import Helm, Kustomize, Need, Unit
 
@@ -50,14 +50,15 @@ __all__ = [
     "CustomTest",
     "CustomTestDependencies",
     "DateTime",
+    "DevOverrides",
     "Docker",
     "EnvTemplate",
     "GitCommit",
     "Helm",
     "Hook",
     "Hooks",
-    "ImageTest",
     "ImagePaths",
+    "ImageTest",
     "Jib",
     "Ko",
     "Kustomize",
@@ -225,9 +226,10 @@ class Patch:
 class Profile:
     """Changes to the configuration that are made together, when asked for or when something is so.
 
-    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs`, `test` and `imagePaths` is laid over the rest of the
-    file: mappings merge, lists of named things merge by their names, anything else is replaced; `null` takes a value away. Before a value,
-    `!replace` puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name out of its list.
+    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs`, `test`, `imagePaths` and `devOverrides` is laid over
+    the rest of the file: mappings merge, lists of named things merge by their names, anything else is replaced; `null` takes a value away.
+    Before a value, `!replace` puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name
+    out of its list.
     """
 
     merged_by: ClassVar[tuple[str, ...]] = ("name",)
@@ -245,6 +247,7 @@ class Profile:
     logs: Logs | None = _doc("As at the top.", part=True, default=None)
     test: tuple[ImageTest, ...] = _doc("As at the top.", part=True, default=())
     image_paths: tuple[ImagePaths, ...] = _doc("As at the top.", part=True, default=())
+    dev_overrides: DevOverrides | None = _doc("As at the top.", part=True, default=None)
 
 
 @dataclass(frozen=True)
@@ -262,4 +265,7 @@ class Project:
     profiles: tuple[Profile, ...] = _doc("Sets of changes for other machines, clusters or purposes.", default=())
     image_paths: tuple[ImagePaths, ...] = _doc(
         "Where objects of other kinds name images, so that what was built is put there.", default=()
+    )
+    dev_overrides: DevOverrides | None = _doc(
+        "What `dev` has otherwise than the manifests say. Default: nothing.", default=None, examples=["fast"]
     )

@@ -70,7 +70,7 @@ class Plan:
     """A configuration with the implementation of each of its targets; made anew when the configuration changes.
 
     `known_units`: units whose objects in the cluster are the project's; what belongs to others of its units is pruned. `required`:
-    artifacts that others are built on.
+    artifacts that others are built on. `overrides`: what is applied otherwise than the manifests say.
     """
 
     project: model.Project
@@ -79,6 +79,7 @@ class Plan:
     renderers: Mapping[str, Renderer]
     known_units: frozenset[str]
     required: frozenset[str] = frozenset()
+    overrides: model.DevOverrides | None = None
 
     @cached_property
     def table(self) -> Table:
@@ -87,7 +88,7 @@ class Plan:
 
     def finish(self, unit: str, namespace: str) -> Finish:
         """What is done to the unit's manifests between rendering and applying."""
-        return Finish(self.table, namespace, is_rolling=self.units[unit].roll_on_config_change)
+        return Finish(self.table, namespace, self.units[unit].roll_on_config_change, self.overrides)
 
     @property
     def artifacts(self) -> Mapping[str, model.Artifact]:

@@ -54,7 +54,7 @@ class UnitSteps:
             return read.joined(besides) if besides else read
 
         plan = self._around.plan
-        decides = (unit, self._around.namespace, sorted(plan.artifacts), plan.project.image_paths)
+        decides = (unit, self._around.namespace, sorted(plan.artifacts), plan.project.image_paths, plan.overrides)
         return Listing(inputs, base, repr(decides))
 
     def render(self, scope: Scope, start: Start) -> Outcome:

@@ -1,8 +1,8 @@
 """From what a renderer printed to what is applied, one stage after the other.
 
 Comes in: the manifests of a unit, and the refs of the images that are to be had. Goes out: the manifests to apply, those that wait, and
-what people are told. The order is that of `finish`: images first, for a ConfigMap may name one; then the hashes of ConfigMaps and Secrets.
-The marks of ownership come last, in `deploy`. `devloop render` prints what comes out here. Pure.
+what people are told. The order is that of `finish`: images first, for a ConfigMap may name one; then the hashes of ConfigMaps and Secrets;
+then what `dev` has otherwise. The marks of ownership come last, in `deploy`. `devloop render` prints what comes out here. Pure.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from devloop import events
+from devloop.config import model
 from devloop.products import Manifest
-from devloop.render import images, rolls
+from devloop.render import images, overrides, rolls
+from devloop.render.objects import identity
 from devloop.render.places import Table
 
 
@@ -23,6 +25,7 @@ class Finish:
     table: Table
     namespace: str
     is_rolling: bool = True
+    overrides: model.DevOverrides | None = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,13 @@ class Finished:
 
 def finish(manifests: Iterable[Manifest], given: Images, how: Finish) -> Finished:
     """Takes the manifests through all stages."""
-    filled = images.fill(manifests, given.refs, given.artifacts, how.table, given.pulled)
+    found = tuple(manifests)
+    filled = images.fill(found, given.refs, given.artifacts, how.table, given.pulled)
     ready, held = filled.manifests, filled.held
     if how.is_rolling:
         ready, held = rolls.marked(ready, held, how.namespace)
-    return Finished(ready, held, filled.warnings)
+    if how.overrides is None:
+        return Finished(ready, held, filled.warnings)
+    ours = {identity(each.manifest.object) for each in images.uses(found, given.artifacts, how.table)}
+    ready, told = overrides.overridden(ready, ours, how.overrides)
+    return Finished(ready, held, (*filled.warnings, *told))

@@ -1,9 +1,11 @@
-"""The rules of what becomes of rendered manifests: `imagePaths`.
+"""The rules of what becomes of rendered manifests: `imagePaths`, `devOverrides`.
 
 Comes in: a project with its defaults, and where its values are written. Goes out: what breaks a rule. Pure; no rule stops another.
 """
 
 from __future__ import annotations
+
+import re
 
 from devloop import fieldpaths
 from devloop.config import model
@@ -11,7 +13,9 @@ from devloop.config.paths import Finding, KeyPath, Positions
 from devloop.config.rules.places import Rule, numbered
 
 _ROWS: KeyPath = ("imagePaths",)
+_OVERRIDES: KeyPath = ("devOverrides",)
 _PARTS = (2, 3)
+_NONE = ("0", "0%")
 
 
 def image_paths_are_valid(project: model.Project, _: Positions) -> list[Finding]:
@@ -43,4 +47,17 @@ def kinds_have_no_group(project: model.Project, _: Positions) -> list[Finding]:
     return found
 
 
-RULES: tuple[Rule, ...] = (image_paths_are_valid, kinds_have_no_group)
+def surges_are_counts(project: model.Project, _: Positions) -> list[Finding]:
+    found = []
+    spec = project.dev_overrides or model.DevOverrides()
+    for field, value in (("maxSurge", spec.max_surge), ("maxUnavailable", spec.max_unavailable)):
+        if isinstance(value, str) and not re.fullmatch("[0-9]{1,4}%", value):
+            hint = "write a whole number, or one with %: 1, 100%"
+            found.append(Finding((*_OVERRIDES, field), f"`{value}` is no number of pods", hint))
+    if str(spec.max_surge) in _NONE and str(spec.max_unavailable) in _NONE:
+        message = "with `maxSurge` and `maxUnavailable` both 0 no pod could be replaced"
+        found.append(Finding((*_OVERRIDES, "maxUnavailable"), message, "give one of them at least 1"))
+    return found
+
+
+RULES: tuple[Rule, ...] = (image_paths_are_valid, kinds_have_no_group, surges_are_counts)
