@@ -1,6 +1,8 @@
 """From a save to the new version's answer: `devloop dev` on examples/getting-started, on the current cluster.
 
-Run: .venv/bin/python bench/edit.py [EDITS], with DEVLOOP_TEST_CONTEXT or the current context naming a cluster.
+Run: .venv/bin/python bench/edit.py [EDITS] [--production] [--overrides], with DEVLOOP_TEST_CONTEXT or the current context naming a cluster.
+--production: with a manifest as production has it, three replicas, a probe after 5 s and every 10 s, and no word of grace periods and
+surges; --overrides: with `devOverrides: fast`.
 Prints the median and the spread of what a person
 waits, by an HTTP client that asks all the time, and where devloop says the time went; and what `kind load docker-image` of the same
 image takes in the same run, as the ratio that users of it know.
@@ -27,13 +29,30 @@ NAMESPACE = "devloop-bench"
 
 
 def main() -> None:
-    edits = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    edits = int(next((each for each in sys.argv[1:] if each.isdigit()), 10))
     context = os.environ.get("DEVLOOP_TEST_CONTEXT") or kubectl("config", "current-context")
     kubectl("--context", context, "create", "namespace", NAMESPACE)
     with tempfile.TemporaryDirectory() as folder:
         project = shutil.copytree(EXAMPLE, Path(folder) / "getting-started")
+        if "--production" in sys.argv:
+            make_for_production(project)
+        if "--overrides" in sys.argv:
+            config = project / "devloop.yaml"
+            config.write_text(config.read_text() + "devOverrides: fast\n")
         measure(project, edits, context)
     kubectl("--context", context, "delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def make_for_production(project: Path) -> None:
+    (manifest,) = (each for each in (project / "k8s").iterdir() if "kind: Deployment" in each.read_text())
+    tuned = ("strategy:", "rollingUpdate:", "terminationGracePeriodSeconds:", "periodSeconds:")
+    lines = manifest.read_text().splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.strip().startswith(tuned))
+    probe = "httpGet: {path: /healthz, port: 8080}\n"
+    assert "replicas: 1\n" in text
+    assert probe in text
+    text = text.replace("replicas: 1\n", "replicas: 3\n")
+    manifest.write_text(text.replace(probe, f"{probe}            initialDelaySeconds: 5\n"))
 
 
 def kubectl(*args: str) -> str:
@@ -51,7 +70,7 @@ def measure(project: Path, edits: int, context: str) -> None:
     assert process.stdout
     try:
         await_update(process, 1)
-        waits, phases, ref = [], defaultdict(list), ""
+        waits, updates, phases, ref = [], [], defaultdict(list), ""
         for number in range(edits):
             text = f"edit {number} {time.time_ns()}"
             began = time.perf_counter()
@@ -60,6 +79,7 @@ def measure(project: Path, edits: int, context: str) -> None:
                 time.sleep(0.005)
             waits.append(time.perf_counter() - began)
             event, ref = await_update(process, number + 2)
+            updates.append(event["duration_s"])
             for name, seconds in event["phases"].items():
                 phases[name].append(seconds)
     finally:
@@ -68,6 +88,7 @@ def measure(project: Path, edits: int, context: str) -> None:
     print(
         f"save → new version answers: median {statistics.median(waits):.2f} s, {min(waits):.2f}–{max(waits):.2f} s, n={edits}"
     )
+    print(f"save → the whole rollout is through: median {statistics.median(updates):.2f} s")
     print("  of which " + ", ".join(f"{name} {statistics.median(each):.2f}" for name, each in phases.items()))
     if ref and shutil.which("kind"):
         took = kind_load(ref, context.removeprefix("kind-"))

@@ -152,6 +152,7 @@ class Target(Event):
         "The engine's images that it stands on (`FROM`, `COPY --from`), by name.", default=()
     )
     feeds: tuple[str, ...] = _doc("The targets that depend on it.")
+    uses: tuple[str, ...] = _doc("Where its manifests name artifacts, and by which rule that was found.", default=())
     owed: bool | None = _doc(
         "Whether `run` would do something for it now; absent when that cannot be told.", default=None
     )

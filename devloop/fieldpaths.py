@@ -9,7 +9,7 @@ A path that leads nowhere is no error. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,9 +107,29 @@ def find(paths: Iterable[FieldPath], data: Any) -> Iterator[tuple[FieldPath, Spo
         else:
             yield from ((path, spot) for spot in _follow(path.steps, root))
     if heads:
-        for spot in _everywhere(root):
-            for path in heads.get(spot.key, ()) if isinstance(spot.key, str) else ():
+        begins: list[Spot] = []
+        _collect(heads, data, (), begins)
+        for spot in begins:
+            for path in heads[str(spot.key)]:
                 yield from ((path, found) for found in _follow(path.steps[1:], spot))
+
+
+def everywhere(data: Any) -> Iterator[Spot]:
+    """Every spot in the data."""
+    return _everywhere(Spot({"": data}, "", ()))
+
+
+def general(data: Any, trail: Iterable[str | int]) -> str:
+    """A path to the spot that holds when a list is longer, or in another order: items by their name, or all of them."""
+    path, value = "", data
+    for part in trail:
+        value = value[part]
+        if isinstance(part, str):
+            path += _spelled(part)
+        else:
+            name = value.get("name") if isinstance(value, dict) else None
+            path += f"[name={name}]" if isinstance(name, str) and _NAME.fullmatch(name) else "[*]"
+    return path
 
 
 def spelled(trail: Iterable[str | int]) -> str:
@@ -150,6 +170,20 @@ def _below(spot: Spot) -> Iterator[Spot]:
     value = spot.value
     keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     return (Spot(value, key, (*spot.trail, key)) for key in keys)
+
+
+def _collect(names: Collection[str], value: Any, trail: tuple[str | int, ...], found: list[Spot]) -> None:
+    """The spots with one of these names. Every object is walked at every render, so what needs no record gets none."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if key in names:
+                found.append(Spot(value, key, (*trail, key)))
+            if isinstance(each, dict | list):
+                _collect(names, each, (*trail, key), found)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            if isinstance(each, dict | list):
+                _collect(names, each, (*trail, index), found)
 
 
 def _everywhere(spot: Spot) -> Iterator[Spot]:

@@ -22,6 +22,7 @@ from devloop.cli.options import (
     NoCache,
     Output,
     OutputFormat,
+    OverridesOption,
     SkipTests,
     TagOption,
     ToolOption,
@@ -154,12 +155,13 @@ def run_(
     no_cache: NoCache = False,
     tag: TagOption = "",
     skip_tests: SkipTests = False,
+    dev_overrides: OverridesOption = False,
 ) -> int:
     """Build, test, deploy and wait until all is ready, once; for CI."""
     from devloop.cli.run import RunOptions
     from devloop.cli.run import run as body
 
-    options = RunOptions(images, no_cache, tag, not skip_tests)
+    options = RunOptions(images, no_cache, tag, not skip_tests, dev_overrides)
     return body(Common(file, namespace, context, output, verbose), options)
 
 

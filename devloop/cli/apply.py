@@ -22,6 +22,7 @@ from devloop.graph import UNTESTED_STEPS
 from devloop.loop.surroundings import Doors, Plan
 from devloop.products import Image, Inputs, Manifest
 from devloop.render import images
+from devloop.render.places import Table
 from devloop.scope import Scope
 from devloop.stages import Renderer, Tools
 
@@ -41,7 +42,7 @@ def apply(common: Common, sources: Sequence[str], *, is_dry_run: bool) -> int:
         with _files(sources) as files, Scope("apply") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, cluster)
             plan = session.plan(replace(loaded, project=_with_one_unit(loaded.project, files.paths)))
-            renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry, files.stdin)
+            renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry, files.stdin, plan.table)
             tags = _tags(scope, renderer, plan, doors)
             refs = {artifact: f"{artifact}:{tag}" for artifact, tag in tags.items()}
             plan = replace(
@@ -84,7 +85,7 @@ def _compare(scope: Scope, plan: Plan, doors: Doors, refs: dict[str, str], repor
         for artifact, there in placed.items()
     }
     pulled = named if registry else [artifact for artifact, ref in named.items() if "@" in ref]
-    filled = images.fill(manifests, named, tuple(refs), pulled)
+    filled = images.fill(manifests, named, tuple(refs), plan.table, pulled)
     comparison = Comparison(scope, cluster, report, plan.project.metadata.name, plan.known_units)
     comparison.unit(UNIT, filled.manifests, ())
     comparison.end()
@@ -124,7 +125,13 @@ def _there(source: str) -> Path:
 
 def _with_one_unit(project: model.Project, paths: tuple[str, ...]) -> model.Project:
     deadline_s = max((each.ready_deadline_seconds for each in project.deploy), default=300)
-    return replace(project, deploy=(model.Unit(name=UNIT, manifests=paths, ready_deadline_seconds=deadline_s),))
+    unit = model.Unit(
+        name=UNIT,
+        manifests=paths,
+        ready_deadline_seconds=deadline_s,
+        roll_on_config_change=False,  # `render` has seen to it, unit by unit
+    )
+    return replace(project, deploy=(unit,))
 
 
 def _tags(scope: Scope, renderer: Renderer, plan: Plan, doors: Doors) -> dict[str, str]:
@@ -132,11 +139,13 @@ def _tags(scope: Scope, renderer: Renderer, plan: Plan, doors: Doors) -> dict[st
     tools = Tools(doors.processes, doors.engine)
     manifests = renderer.render(scope, plan.units[UNIT], plan.base, "", tools)
     found: dict[str, str] = {}
-    for artifact, tag, source in images.tags(manifests, tuple(plan.artifacts)):
-        if not tag or found.setdefault(artifact, tag) != tag:
-            wrong = f"also as {found[artifact]}" if tag else "without a tag"
+    for use in images.uses(manifests, tuple(plan.artifacts), plan.table):
+        tag = images.tag(use.place.image)
+        if not tag or found.setdefault(use.artifact, tag) != tag:
             raise StepFailed(
-                f"image {artifact} is named {wrong}", where=source, hint="give this command what devloop render printed"
+                f"image {use.artifact} is named {f'also as {found[use.artifact]}' if tag else 'without a tag'}",
+                where=use.manifest.source,
+                hint="give this command what devloop render printed",
             )
     return found
 
@@ -151,6 +160,7 @@ class _Rendered:
     inner: Renderer
     registry: str | None
     stdin: str
+    table: Table
 
     def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
         return self.inner.inputs(scope, unit, base, tools)
@@ -158,4 +168,4 @@ class _Rendered:
     def render(self, scope: Scope, unit: model.Unit, base: Path, namespace: str, tools: Tools) -> tuple[Manifest, ...]:
         found = self.inner.render(scope, unit, base, namespace, tools)
         manifests = tuple(Manifest(each.object, each.source.replace(self.stdin, "standard input")) for each in found)
-        return images.without_registry(manifests, self.registry) if self.registry else manifests
+        return images.without_registry(manifests, self.registry, self.table) if self.registry else manifests

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, Verbose
+from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, OverridesOption, Verbose
 from devloop.cli.words import UnitNames, UnitOrWorkload
 
 
@@ -32,12 +32,13 @@ def render(
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask no engine for base images; tags may differ from those of `run` then.")
     ] = False,
+    dev_overrides: OverridesOption = False,
 ) -> int:
     """Print the manifests as they would be applied. Builds nothing and needs no cluster: tags follow from the inputs."""
     from devloop.cli.render import render as body
 
     common = Common(file, namespace, context, output, verbose)
-    return body(common, units or (), folder=output_dir, is_offline=offline)
+    return body(common, units or (), folder=output_dir, is_offline=offline, is_dev=dev_overrides)
 
 
 def apply_(

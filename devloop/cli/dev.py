@@ -84,7 +84,7 @@ class Development:
         self._forwards = Forwarder(scope, cluster, pods, report.emit)
         self._session = session.Session(
             scope,
-            session.plan(loaded),
+            session.plan(loaded, loaded.project.dev_overrides),
             doors,
             report,
             wanted=ALL_STEPS if is_testing else UNTESTED_STEPS,
@@ -208,7 +208,7 @@ class Development:
         current = self._session
         # What a unit that is gone left behind is pruned by `forgotten`, once the others took over what they render now.
         known = current.steps.plan.known_units
-        plan = session.plan(loaded)
+        plan = session.plan(loaded, loaded.project.dev_overrides)
         current.steps.plan = replace(plan, known_units=plan.known_units | known)
         current.tracker.track(self._scope, current.steps.listings())
         self._forwards.listen(loaded.project.port_forward, self._cluster.namespace)

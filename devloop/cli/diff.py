@@ -41,8 +41,8 @@ def diff(common: Common, what: Sequence[str]) -> int:
             doors = session.open_doors(scope, cluster)
             everything = with_needs(loaded.project, units)
             find = finder(doors, loaded.project, cluster, report)
-            filled = rendered(scope, loaded, doors, report, everything, namespace=cluster.namespace, find=find)
-            manifests = {name: each.manifests for name, each in filled.items()}
+            found = rendered(scope, loaded, doors, report, everything, namespace=cluster.namespace, find=find)
+            manifests = {name: each.manifests for name, each in found.items()}
             known = frozenset(each.name for each in loaded.project.deploy)
             comparison = Comparison(scope, cluster, report, loaded.project.metadata.name, known)
             for unit in units:

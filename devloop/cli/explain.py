@@ -93,6 +93,7 @@ class _Explanation:
         digest = state.inputs.get(target, "")
         artifact = state.graph.artifacts.get(target)
         told = of_target(self._known, target, digest=digest, ref=self._refs.get(artifact or "", ""))
+        told = replace(told, uses=naming.uses(state, self._session.steps.plan, target))
         if told.why:
             return told
         if target in state.graph.tested:
@@ -149,7 +150,7 @@ class _Explanation:
                     self._loaded.project.metadata.name, unit, self._session.steps.plan.known_units
                 ),
                 namespace=cluster.namespace,
-                manifests=naming.filled(self._state, unit, self._loaded.project.cluster.registry).manifests,
+                manifests=naming.finished(self._state, self._session.steps.plan, unit, cluster.namespace).manifests,
             )
         except DevloopError as exc:
             return None, (exc.message,)

@@ -12,8 +12,11 @@ from devloop.loop.image_steps import image_ref
 from devloop.loop.messages import Start
 from devloop.loop.state import State
 from devloop.loop.steps import Steps
+from devloop.loop.surroundings import Plan
 from devloop.products import Image, Outcome, Passed, Placed, Product, Rendered
 from devloop.render import images
+from devloop.render.finish import Finished, Images, finish
+from devloop.render.workloads import named
 from devloop.scope import Scope
 
 
@@ -54,11 +57,23 @@ def refs(state: State) -> dict[str, str]:
     return {name: have.product.ref for name, have in found.items() if have and isinstance(have.product, Placed)}
 
 
-def filled(state: State, unit: str, registry: str | None) -> images.Filled:
-    """The manifests of a unit that was rendered, with the images' names in them. `registry`: see NamesOnly."""
+def finished(state: State, plan: Plan, unit: str, namespace: str) -> Finished:
+    """The manifests of a unit that was rendered as they would be applied, with the images' names in them."""
     rendered = state.have[Node(unit_target(unit), "render")].product
     if not isinstance(rendered, Rendered):
         raise TypeError(f"a render step left {rendered!r}")
     named = refs(state)
-    pulled = named if registry else {name for name, ref in named.items() if "@" in ref}
-    return images.fill(rendered.manifests, named, tuple(state.graph.images), pulled)
+    is_pulled = bool(plan.project.cluster.registry)
+    pulled = frozenset(name for name, ref in named.items() if is_pulled or "@" in ref)
+    return finish(rendered.manifests, Images(tuple(state.graph.images), named, pulled), plan.finish(unit, namespace))
+
+
+def uses(state: State, plan: Plan, target: str) -> tuple[str, ...]:
+    """Where the unit's manifests, as last rendered, name artifacts, each with the rule that found it."""
+    have = state.have.get(Node(target, "render"))
+    if have is None or not isinstance(have.product, Rendered):
+        return ()
+    return tuple(
+        f"{each.artifact} at {each.place.spot} of {named(each.manifest.object)} ({each.manifest.source}): {each.place.rule}"
+        for each in images.uses(have.product.manifests, tuple(plan.artifacts), plan.table)
+    )

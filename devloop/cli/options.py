@@ -83,6 +83,11 @@ WatchOption = Annotated[
 ]
 
 
+OverridesOption = Annotated[
+    bool, typer.Option("--dev-overrides", help="With `devOverrides` of the configuration, as `devloop dev` applies it.")
+]
+
+
 class ClusterTool(StrEnum):
     """What makes local clusters."""
 

@@ -25,10 +25,11 @@ from devloop.products import Manifest
 from devloop.scope import Scope
 
 
-def render(common: Common, what: Sequence[str], *, folder: Path | None, is_offline: bool) -> int:
+def render(common: Common, what: Sequence[str], *, folder: Path | None, is_offline: bool, is_dev: bool) -> int:
     """Prints the manifests on standard output (YAML, or with `--output json` one List); all else goes to standard error.
 
-    `what`: units; all without any. `folder`: where to write them instead, one file an object. Blocks; Ctrl-C ends it with 130.
+    `what`: units; all without any. `folder`: where to write them instead, one file an object. `is_dev`: with what `dev` has otherwise.
+    Blocks; Ctrl-C ends it with 130.
     """
 
     def body(report: Report) -> int:
@@ -39,12 +40,13 @@ def render(common: Common, what: Sequence[str], *, folder: Path | None, is_offli
         namespace = common.namespace or loaded.project.cluster.namespace or ""
         with Scope("render") as scope, report.interrupts.during(scope.cancel):
             doors = _offline() if is_offline else _open_doors(scope, common, loaded.project, report)
-            filled = rendered(scope, loaded, doors, report, units, namespace=namespace)
+            overrides = session.asked_overrides(loaded) if is_dev else None
+            found = rendered(scope, loaded, doors, report, units, namespace=namespace, overrides=overrides)
             scope.cancel()
-        for each in filled.values():
-            for warning in each.warnings:
-                report.emit(warning)
-        manifests = [one for each in filled.values() for one in each.manifests]
+        for each in found.values():
+            for notice in each.notices:
+                report.emit(notice)
+        manifests = [one for each in found.values() for one in each.manifests]
         if folder is None:
             typer.echo(_text(manifests, common.output), nl=False)
         else:

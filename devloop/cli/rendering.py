@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from devloop import events
 from devloop.cli import session
-from devloop.cli.naming import NamesOnly, filled, refs
+from devloop.cli.naming import NamesOnly, finished, refs
 from devloop.cli.report import Report
 from devloop.config import model
 from devloop.config.load import Loaded
@@ -21,7 +21,7 @@ from devloop.graph import Node, image_target, unit_target
 from devloop.loop.state import State
 from devloop.loop.surroundings import Doors
 from devloop.products import Image, Placed
-from devloop.render import images
+from devloop.render.finish import Finished
 from devloop.scope import Cancelled, Scope
 
 Find = Callable[[Scope, Image], Placed | None]
@@ -66,8 +66,9 @@ def rendered(
     *,
     namespace: str,
     find: Find | None = None,
-) -> dict[str, images.Filled]:
-    """Unit → its manifests, with their images filled in. `namespace`: for objects that name none.
+    overrides: model.DevOverrides | None = None,
+) -> dict[str, Finished]:
+    """Unit → its manifests, finished as for an apply. `overrides`: what `dev` has otherwise. `namespace`: for objects that name none.
 
     `find`: see NamesOnly. Blocks; cancelled by the scope. Raises: StepFailed when a unit could not be rendered or its images not be
     named (of several failures the others are told); Cancelled when the user ended it.
@@ -80,7 +81,7 @@ def rendered(
     listener = _Listener(report.emit)
     current = session.Session(
         scope,
-        session.plan(replace(loaded, project=project)),
+        session.plan(replace(loaded, project=project), overrides),
         doors,
         replace(report, emit=listener),
         wanted=("build", "place", "render"),
@@ -101,7 +102,7 @@ def rendered(
         for each in others:
             report.fail(each)
         raise first
-    return {each.name: filled(state, each.name, registry) for each in units}
+    return {each.name: finished(state, current.steps.plan, each.name, namespace) for each in units}
 
 
 def _missing(state: State, target: str, named: Mapping[str, str]) -> list[str]:

@@ -19,12 +19,14 @@ class RunOptions:
     """`images`: a file of images to deploy, in place of building and testing any. `is_uncached`: build all of them anew, from nothing.
 
     `tag`: a readable tag for them, in place of the one that the configuration gives them. `is_testing`: whether tests have a say.
+    `is_dev`: with what `dev` has otherwise.
     """
 
     images: Path | None = None
     is_uncached: bool = False
     tag: str = ""
     is_testing: bool = True
+    is_dev: bool = False
 
 
 def run(common: Common, options: RunOptions) -> int:
@@ -35,7 +37,7 @@ def run(common: Common, options: RunOptions) -> int:
         if images is not None and options.is_uncached:
             raise UsageError("--images builds nothing", where="--no-cache", hint="leave one of the two out")
         loaded = session.load(common)
-        plan = session.plan(loaded)
+        plan = session.plan(loaded, session.asked_overrides(loaded) if options.is_dev else None)
         refs = {} if images is None else given.for_project(loaded.project, given.read(images), images)
         cluster = session.connect(common, loaded.project, report)
         with Scope("run") as scope, report.interrupts.during(scope.cancel):

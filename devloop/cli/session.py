@@ -14,7 +14,7 @@ from devloop.cli.options import Common
 from devloop.cli.report import Report
 from devloop.config import load as config_load
 from devloop.config import model
-from devloop.errors import Unavailable
+from devloop.errors import Unavailable, UsageError
 from devloop.events import StepName
 from devloop.loop.image_steps import ImagePolicy
 from devloop.loop.messages import Asked, Changed
@@ -40,8 +40,16 @@ def load(common: Common) -> config_load.Loaded:
     return config_load.load(config_load.find(common.file))
 
 
-def plan(loaded: config_load.Loaded) -> Plan:
-    """The configuration with an implementation for each of its targets."""
+def asked_overrides(loaded: config_load.Loaded) -> model.DevOverrides:
+    """For a command that was asked to deploy as `dev` does. Raises: UsageError when `dev` has nothing otherwise."""
+    if loaded.project.dev_overrides is None:
+        hint = "write `devOverrides: fast` there, or leave the option out"
+        raise UsageError(f"{loaded.file.name} has no `devOverrides`", where="--dev-overrides", hint=hint)
+    return loaded.project.dev_overrides
+
+
+def plan(loaded: config_load.Loaded, overrides: model.DevOverrides | None = None) -> Plan:
+    """The configuration with an implementation for each of its targets. `overrides`: what is applied otherwise than written."""
     project = loaded.project
     return Plan(
         project,
@@ -49,6 +57,8 @@ def plan(loaded: config_load.Loaded) -> Plan:
         builders={each.image: builtin.BUILDERS[builtin.builder_kind(each)]() for each in project.build.artifacts},
         renderers={each.name: builtin.renderer(each) for each in project.deploy},
         known_units=frozenset(each.name for each in project.deploy),
+        required=frozenset(require.image for each in project.build.artifacts for require in each.requires),
+        overrides=overrides,
     )
 
 

@@ -35,11 +35,12 @@ from devloop.config.builders import (
     Secret,
 )
 from devloop.config.documented import doc as _doc
+from devloop.config.finishing import DevOverrides, ImagePaths
 from devloop.config.renderers import CustomRender, Kustomize, Selector, Then, Transform, Ytt
 from devloop.config.tests import CustomTest, CustomTestDependencies, ImageTest
 from devloop.config.units import Helm, HelmImage, Need, Unit, is_url
 
-# Those of `around`, `builders`, `tests` and `units` are read as this module's: one module has the whole configuration.
+# Those of `around`, `builders`, `finishing`, `tests` and `units` are read as this module's: one module has the whole configuration.
 __all__ = [
     "Bazel",
     "Buildpacks",
@@ -51,6 +52,7 @@ __all__ = [
     "CustomTest",
     "CustomTestDependencies",
     "DateTime",
+    "DevOverrides",
     "Docker",
     "EnvTemplate",
     "GitCommit",
@@ -58,6 +60,7 @@ __all__ = [
     "HelmImage",
     "Hook",
     "Hooks",
+    "ImagePaths",
     "ImageTest",
     "Jib",
     "Ko",
@@ -231,9 +234,10 @@ class Patch:
 class Profile:
     """Changes to the configuration that are made together, when asked for or when something is so.
 
-    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs` and `test` is laid over the rest of the file: mappings
-    merge, lists of named things merge by their names, anything else is replaced; `null` takes a value away. Before a value, `!replace`
-    puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name out of its list.
+    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs`, `test`, `imagePaths` and `devOverrides` is laid over
+    the rest of the file: mappings merge, lists of named things merge by their names, anything else is replaced; `null` takes a value away.
+    Before a value, `!replace` puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name
+    out of its list.
     """
 
     merged_by: ClassVar[tuple[str, ...]] = ("name",)
@@ -250,6 +254,8 @@ class Profile:
     port_forward: tuple[PortForward, ...] = _doc("As at the top.", part=True, default=())
     logs: Logs | None = _doc("As at the top.", part=True, default=None)
     test: tuple[ImageTest, ...] = _doc("As at the top.", part=True, default=())
+    image_paths: tuple[ImagePaths, ...] = _doc("As at the top.", part=True, default=())
+    dev_overrides: DevOverrides | None = _doc("As at the top.", part=True, default=None)
 
 
 @dataclass(frozen=True)
@@ -265,3 +271,9 @@ class Project:
     logs: Logs = _doc("Whose logs are shown, and how.", default=Logs())
     test: tuple[ImageTest, ...] = _doc("Tests of images, between their build and the cluster.", default=())
     profiles: tuple[Profile, ...] = _doc("Sets of changes for other machines, clusters or purposes.", default=())
+    image_paths: tuple[ImagePaths, ...] = _doc(
+        "Where objects of other kinds name images, so that what was built is put there.", default=()
+    )
+    dev_overrides: DevOverrides | None = _doc(
+        "What `dev` has otherwise than the manifests say. Default: nothing.", default=None, examples=["fast"]
+    )

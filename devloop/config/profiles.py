@@ -17,7 +17,9 @@ from devloop.config.paths import KeyPath, spelled
 from devloop.config.tree import List, Map, Node, Scalar
 from devloop.errors import UsageError
 
-_SECTIONS = frozenset({"metadata", "build", "deploy", "test", "cluster", "portForward", "logs"})
+_SECTIONS = frozenset(
+    {"metadata", "build", "deploy", "test", "cluster", "portForward", "logs", "imagePaths", "devOverrides"}
+)
 
 
 @dataclass(frozen=True)

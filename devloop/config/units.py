@@ -224,6 +224,10 @@ class Unit:
         examples=[[{"select": {"kind": "Deployment"}, "yq": ".spec.replicas = 1"}]],
     )
     ready_deadline_seconds: int = _doc("How long its objects may take to become ready.", default=300, minimum=1)
+    roll_on_config_change: bool = _doc(
+        "Whether a changed ConfigMap or Secret of this unit rolls the Deployments, StatefulSets and DaemonSets of it that use it.",
+        default=True,
+    )
 
     @property
     def needed_units(self) -> tuple[str, ...]:

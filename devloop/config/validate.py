@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from devloop.config import model, names
 from devloop.config.paths import Finding, Positions
-from devloop.config.rules import around, artifacts, profiles, tests, units
+from devloop.config.rules import around, artifacts, finishing, profiles, tests, units
 from devloop.config.rules.places import ROOT, UNITS, Rule, no_label
 
 
@@ -37,4 +37,5 @@ RULES: tuple[Rule, ...] = (
     *around.RULES,
     *profiles.RULES,
     *tests.RULES,
+    *finishing.RULES,
 )

@@ -1,7 +1,8 @@
 """The marks by which an object tells whose it is and what was last applied to it.
 
 Comes in: an object as rendered, or as it lives in the cluster. Goes out: the object as it is sent, and what its marks say. Pure;
-never changes what it is given. Marks sit on the object itself, never on a pod template, where they would roll the pods.
+never changes what it is given. Marks sit on the object itself, never on a pod template, where they would roll the pods
+(what is to roll them, `render.rolls` puts there).
 """
 
 from __future__ import annotations

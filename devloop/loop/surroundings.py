@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from devloop.loop.messages import Changed, Start
 from devloop.loop.track import Tracker
 from devloop.observe.pods import PodStore
 from devloop.products import Applied, Image, Product
+from devloop.render.finish import Finish
+from devloop.render.places import Table
 from devloop.stages import Builder, Cluster, Engine, NumberedTest, Processes, Renderer, Tools
 
 Products = Callable[[Node], Product]
@@ -66,7 +69,8 @@ class Doors:
 class Plan:
     """A configuration with the implementation of each of its targets; made anew when the configuration changes.
 
-    `known_units`: units whose objects in the cluster are the project's; what belongs to others of its units is pruned.
+    `known_units`: units whose objects in the cluster are the project's; what belongs to others of its units is pruned. `required`:
+    artifacts that others are built on. `overrides`: what is applied otherwise than the manifests say.
     """
 
     project: model.Project
@@ -74,6 +78,17 @@ class Plan:
     builders: Mapping[str, Builder]
     renderers: Mapping[str, Renderer]
     known_units: frozenset[str]
+    required: frozenset[str] = frozenset()
+    overrides: model.DevOverrides | None = None
+
+    @cached_property
+    def table(self) -> Table:
+        """Where manifests name images."""
+        return Table(self.project.image_paths)
+
+    def finish(self, unit: str, namespace: str) -> Finish:
+        """What is done to the unit's manifests between rendering and applying."""
+        return Finish(self.table, namespace, self.units[unit].roll_on_config_change, self.overrides)
 
     @property
     def artifacts(self) -> Mapping[str, model.Artifact]:

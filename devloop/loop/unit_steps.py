@@ -1,12 +1,13 @@
 """What the steps of a unit do: render, apply and ready, in terms of the stages that know how.
 
 Comes in: a step that the loop starts, and the products that it depends on. Goes out: its outcome. It holds no state between steps but
-for what it warned of, and never decides whether a step is needed; only whether its result is there already.
+for what people were told, and never decides whether a step is needed; only whether its result is there already.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -24,8 +25,9 @@ from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
 from devloop.loop.unit_hooks import UnitHooks
 from devloop.observe import needs, status
-from devloop.products import Applied, Inputs, Met, Outcome, Product, Rendered
-from devloop.render import images
+from devloop.products import Applied, Inputs, Met, ObjectRef, Outcome, Product, Rendered
+from devloop.render import images, rolls, unused
+from devloop.render.finish import Images, finish
 from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
 from devloop.store.passes import Passes
@@ -43,6 +45,8 @@ class UnitSteps:
         self._releases = ReleaseSteps(around)
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
+        self._marks: dict[ObjectRef, str] = {}
+        self._rendered: dict[str, Rendered] = {}
 
     def listing(self, unit: model.Unit) -> Listing:
         """How to list what its rendering reads."""
@@ -52,7 +56,9 @@ class UnitSteps:
             read, besides = renderer.inputs(scope, unit, base, tools), self._hooks.inputs(unit)
             return read.joined(besides) if besides else read
 
-        return Listing(inputs, base, f"{unit!r} {self._around.namespace}")
+        plan = self._around.plan
+        decides = (unit, self._around.namespace, sorted(plan.artifacts), plan.project.image_paths, plan.overrides)
+        return Listing(inputs, base, repr(decides))
 
     def render(self, scope: Scope, start: Start) -> Outcome:
         """Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
@@ -66,9 +72,11 @@ class UnitSteps:
             self._around.post(moved)
             raise Cancelled("its inputs changed while it was rendered")
         self._hooks.after_render(scope, unit, manifests)
-        used = images.used(manifests, tuple(self._around.plan.artifacts))
+        used = images.used(manifests, tuple(self._around.plan.artifacts), self._around.plan.table)
         written = {identity(each.object, self._around.namespace): each.source for each in manifests}
-        return Outcome(Rendered(unit.name, manifests, used, start.digest, written), note=f"{len(manifests)} objects")
+        rendered = Rendered(unit.name, manifests, used, start.digest, written)
+        self._warn_of_unused(rendered, start.update)
+        return Outcome(rendered, note=f"{len(manifests)} objects")
 
     def _prepare(self, scope: Scope, start: Start, unit: model.Unit) -> None:
         """Runs the hooks before the rendering; what they wrote counts. Raises: Cancelled when the inputs are others now."""
@@ -105,34 +113,35 @@ class UnitSteps:
         for rival in start.rivals:
             self._check_apart(rendered, product(Node(unit_target(rival), "render")))
         refs = {name: ref for name, ref in start.basis.items() if name != MANIFESTS and name not in start.holds}
-        pulled = {name for name, ref in refs.items() if "@" in ref}
-        filled = images.fill(rendered.manifests, refs, tuple(self._around.plan.artifacts), pulled)
-        unit = self._around.plan.units[rendered.unit]
+        plan = self._around.plan
+        unit = plan.units[rendered.unit]
+        given = Images(tuple(plan.artifacts), refs, pulled={name for name, ref in refs.items() if "@" in ref})
         if unit.helm is not None and unit.helm.create_namespace:
             namespaces.ensure(scope, cluster, unit.helm.namespace or self._around.namespace, start.node.target)
         self._releases.settle(scope, cluster, unit, start.update)
         if is_release(unit):
+            filled = images.fill(rendered.manifests, refs, given.artifacts, plan.table, given.pulled)
             before = self._hooks.before_deploy(scope, unit)
             return self._releases.apply(scope, start, rendered, refs, filled, before=before)
+        finished = finish(rendered.manifests, given, plan.finish(rendered.unit, self._around.namespace))
 
         def tell(text: str) -> None:
             self._around.emit(events.Notice(update=start.update, message=text))
 
-        for warning in filled.warnings:
-            self._warn(replace(warning, update=start.update))
+        for notice in finished.notices:
+            self._warn(replace(notice, update=start.update))
         applied, changed = deploy_apply.apply(
             scope,
             cluster,
-            owner=deploy_apply.Owner(
-                self._around.plan.project.metadata.name, rendered.unit, self._around.plan.known_units
-            ),
+            owner=deploy_apply.Owner(plan.project.metadata.name, rendered.unit, plan.known_units),
             namespace=self._around.namespace,
-            manifests=filled.manifests,
-            held=filled.held,
+            manifests=finished.manifests,
+            held=finished.held,
             images=refs,
             on_line=tell,
             before=self._hooks.before_deploy(scope, unit),
         )
+        self._tell_rolls(applied, tell)
         self._around.live.applied(applied)
         note = _counted(changed, len(applied.objects), len(applied.pruned))
         if applied.held:
@@ -162,6 +171,19 @@ class UnitSteps:
         is_empty = bool(applied.held) and not ready.summary
         return Outcome(ready, note=ready.summary, skipped="nothing to wait for yet" if is_empty else "")
 
+    def _warn_of_unused(self, rendered: Rendered, update: int) -> None:
+        """Once all units are rendered, tells of artifacts that are built for none of them."""
+        plan = self._around.plan
+        with self._warning:
+            self._rendered[rendered.unit] = rendered
+            known = [self._rendered[unit] for unit in plan.units if unit in self._rendered]
+        used = frozenset[str]().union(*(each.images for each in known))
+        idle = [each for each in plan.artifacts if each not in used | plan.required]
+        if idle and len(known) == len(plan.units):
+            manifests = (manifest for each in known for manifest in each.manifests)
+            for notice in unused.notices(manifests, idle, tuple(plan.artifacts), plan.table):
+                self._warn(replace(notice, update=update))
+
     def _warn(self, warning: events.Notice) -> None:
         """Tells of it, once in a session however often it is applied."""
         key = (warning.where.partition(":")[0], warning.message)  # lines move
@@ -170,6 +192,15 @@ class UnitSteps:
                 return
             self._warned.add(key)
         self._around.emit(warning)
+
+    def _tell_rolls(self, applied: Applied, tell: Callable[[str], None]) -> None:
+        """Says which workloads get new pods because of their settings, as far as this session knows what they had."""
+        for each in applied.objects:
+            now = rolls.mark(each.live)
+            before = self._marks.get(each.ref, now)
+            self._marks[each.ref] = now
+            if before != now:
+                tell(f"{each.ref} rolls: {', '.join(rolls.changed(before, now))} changed")
 
     def _check_apart(self, rendered: Rendered, other: Product) -> None:
         """Raises: StepFailed when both units have an object: each would undo what the other did."""

@@ -1,8 +1,8 @@
 """Images in manifests: which artifacts they use, and the refs that were built put in their place.
 
-Comes in: rendered manifests and artifact names. Goes out: new manifests; what came in is never changed. An image is an artifact's when
-their names are the same but for `docker.io/`, `library/` and a tag; with a digest it is what somebody else pinned. Containers are
-found wherever an object holds a list of them, whatever its kind. Pure.
+Comes in: rendered manifests, artifact names, and the table of places where images stand. Goes out: new manifests; what came in is never
+changed. An image is an artifact's when their names are the same but for `docker.io/`, `library/` and a tag; with a digest it is what
+somebody else pinned. Pure.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from devloop import events
-from devloop.products import Manifest
-
-_LISTS = frozenset({"containers", "initContainers", "ephemeralContainers"})
-_SINGLES = frozenset({"container", "script"})  # Argo's templates
-# These hold text or schemas, never containers of their own.
-_OPAQUE_KINDS = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition"})
+from devloop.products import Manifest, Object
+from devloop.render.places import Place, Table
+from devloop.render.workloads import named
 
 
 @dataclass(frozen=True)
@@ -32,16 +29,33 @@ class Filled:
     warnings: tuple[events.Notice, ...] = ()
 
 
-def used(manifests: Iterable[Manifest], artifacts: Collection[str]) -> frozenset[str]:
+@dataclass(frozen=True)
+class Use:
+    """A place in a manifest that names an artifact."""
+
+    artifact: str
+    place: Place
+    manifest: Manifest
+
+
+def uses(manifests: Iterable[Manifest], artifacts: Collection[str], table: Table) -> Iterator[Use]:
+    """Each place that names an artifact."""
+    known = by_name(artifacts)
+    for each in manifests:
+        for artifact, place in _named(each.object, known, table):
+            yield Use(artifact, place, each)
+
+
+def used(manifests: Iterable[Manifest], artifacts: Collection[str], table: Table) -> frozenset[str]:
     """The artifacts whose images the manifests name."""
-    known = _by_name(artifacts)
-    return frozenset(known[name] for each in manifests for name, _ in _named(each.object) if name in known)
+    return frozenset(each.artifact for each in uses(manifests, artifacts, table))
 
 
 def fill(
     manifests: Iterable[Manifest],
     refs: Mapping[str, str],
     artifacts: Collection[str],
+    table: Table,
     pulled: Collection[str] = frozenset(),
 ) -> Filled:
     """Puts `refs` (artifact → ref) where the manifests name artifacts, and lets nodes use images that they have already.
@@ -49,12 +63,12 @@ def fill(
     `imagePullPolicy: Always` would have the kubelet ask a registry for an image that is nowhere but on the node; since a ref is
     unique to its content, `IfNotPresent` runs the same. `pulled`: artifacts that nodes get from a registry; theirs stays.
     """
-    known = _by_name(artifacts)
+    known = by_name(artifacts)
     filled: list[Manifest] = []
     held: list[tuple[Manifest, str]] = []
     warnings: list[events.Notice] = []
     for each in manifests:
-        mine = [known[name] for name, _ in _named(each.object) if name in known]
+        mine = [artifact for artifact, _ in _named(each.object, known, table)]
         missing = next((artifact for artifact in mine if artifact not in refs), None)
         if missing is not None:
             held.append((each, missing))
@@ -62,41 +76,30 @@ def fill(
             filled.append(each)
         else:
             changed = Manifest(copy.deepcopy(each.object), each.source)
-            mended: list[str] = []
-            for name, container in _named(changed.object):
-                if name in known:
-                    container["image"] = refs[known[name]]
-                    if known[name] not in pulled and container.get("imagePullPolicy") == "Always":
-                        container["imagePullPolicy"] = "IfNotPresent"
-                        mended.append(str(container.get("name", "")))
+            mended = []
+            for artifact, place in list(_named(changed.object, known, table)):
+                place.put(refs[artifact])
+                if artifact not in pulled and place.may_pull_less():
+                    mended.append(place.name)
             filled.append(changed)
             if mended:
                 warnings.append(_never_pulled(changed, mended))
     return Filled(tuple(filled), tuple(held), tuple(warnings))
 
 
-def tags(manifests: Iterable[Manifest], artifacts: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Each use of an artifact, with the tag that stands there ("" for none) and the manifest's place."""
-    known = _by_name(artifacts)
-    for each in manifests:
-        for name, container in _named(each.object):
-            if name in known:
-                yield known[name], container["image"].rpartition("/")[2].partition(":")[2], each.source
-
-
 def of(obj: Mapping[str, Any]) -> tuple[str, ...]:
-    """The images that an object's containers name, each once, in their order."""
-    named = (each.get("image") for each in _containers(obj)) if obj.get("kind") not in _OPAQUE_KINDS else ()
-    return tuple(dict.fromkeys(each for each in named if isinstance(each, str)))
+    """The images that an object names where any object of its kind does, each once, in their order."""
+    return tuple(dict.fromkeys(place.image for place in Table().places(obj)))
 
 
-def without_registry(manifests: Iterable[Manifest], registry: str) -> tuple[Manifest, ...]:
+def without_registry(manifests: Iterable[Manifest], registry: str, table: Table) -> tuple[Manifest, ...]:
     """The manifests with `registry/` taken off the images that begin with it."""
     found = []
     for each in manifests:
         changed = Manifest(copy.deepcopy(each.object), each.source)
-        for _, container in _named(changed.object):
-            container["image"] = container["image"].removeprefix(f"{registry}/")
+        for place in list(table.places(changed.object)):
+            if place.image.startswith(f"{registry}/"):
+                place.put(place.image.removeprefix(f"{registry}/"))
         found.append(changed)
     return tuple(found)
 
@@ -104,8 +107,11 @@ def without_registry(manifests: Iterable[Manifest], registry: str) -> tuple[Mani
 def normal(image: str) -> str | None:
     """The image's name without what goes without saying and without its tag; None when it has a digest."""
     name, _, digest = image.strip().partition("@")
-    if digest:
-        return None
+    return None if digest else bare(name)
+
+
+def bare(name: str) -> str:
+    """The name without what goes without saying, and without a tag."""
     head, slash, last = name.rpartition("/")
     name = head + slash + last.partition(":")[0]
     for implied in ("index.docker.io/", "docker.io/", "library/"):
@@ -113,39 +119,28 @@ def normal(image: str) -> str | None:
     return name
 
 
-def _by_name(artifacts: Collection[str]) -> dict[str, str]:
+def tag(image: str) -> str:
+    """The tag of an image without a digest; "" for none."""
+    return image.rpartition("/")[2].partition(":")[2]
+
+
+def by_name(artifacts: Collection[str]) -> dict[str, str]:
+    """Normal name → artifact."""
     return {name: artifact for artifact in artifacts if (name := normal(artifact))}
 
 
-def _named(obj: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each container with an image, and the image's normal name."""
-    if obj.get("kind") in _OPAQUE_KINDS:
-        return
-    for container in _containers(obj):
-        image = container.get("image")
-        name = normal(image) if isinstance(image, str) else None
-        if name:
-            yield name, container
-
-
-def _containers(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, list):
-        for each in value:
-            yield from _containers(each)
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            if key in _LISTS and isinstance(each, list):
-                yield from (item for item in each if isinstance(item, dict))
-            elif key in _SINGLES and isinstance(each, dict) and "image" in each:
-                yield each
-            yield from _containers(each)
+def _named(obj: Object, known: Mapping[str, str], table: Table) -> Iterator[tuple[str, Place]]:
+    """Each place with an artifact's image, and the artifact."""
+    for place in table.places(obj):
+        name = normal(place.image)
+        if name is not None and name in known:
+            yield known[name], place
 
 
 def _never_pulled(manifest: Manifest, containers: list[str]) -> events.Notice:
-    name = f"{manifest.object['kind'].lower()}/{manifest.object['metadata']['name']}"
-    of = f"container{'' if len(containers) == 1 else 's'} {', '.join(containers)}"
+    of = f"imagePullPolicy Always of container{'' if len(containers) == 1 else 's'} {', '.join(containers)}"
     return events.Notice(
-        message=f"{name}: imagePullPolicy Always of {of} is applied as IfNotPresent: the image is on the nodes, and in no registry",
+        message=f"{named(manifest.object)}: {of} is applied as IfNotPresent: the image is on the nodes, and in no registry",
         hint="write IfNotPresent there, or leave imagePullPolicy out: a tag stands for its content, so it runs the same",
         where=manifest.source,
     )

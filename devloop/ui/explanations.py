@@ -39,6 +39,7 @@ def target(event: Target, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
         yield f"  reads {count}: {names}" if names else "  reads no file"
     if on := (*event.builds_on, *event.images):
         yield f"  {'tests' if verb == 'test' else 'builds on'} {', '.join(on)}"
+    yield from (f"  uses {line}" for line in event.uses)
     if event.feeds:
         yield f"  feeds {', '.join(event.feeds)}"
     verdict = {

@@ -186,3 +186,15 @@ def test_tests_are_known_by_their_image(shop: Path) -> None:
     (shop / "devloop.yaml").write_text(f"apiVersion: devloop/v1\n{artifact}{tests}{profile}")
     (test,) = loaded(shop, "ci").project.test
     assert (test.context, [each.command for each in test.custom]) == ("empty", ["slow"])
+
+
+def test_a_profile_turns_overrides_and_paths_of_images_on(shop: Path) -> None:
+    profile = (
+        "profiles:\n  - name: fast\n    devOverrides: fast\n    imagePaths: [{kind: MyApp, paths: [.spec.image]}]\n"
+    )
+    (shop / "devloop.yaml").write_text(CONFIG.partition("profiles:")[0] + profile)
+    plain, fast = loaded(shop).project, loaded(shop, "fast").project
+    assert (plain.dev_overrides, plain.image_paths) == (None, ())
+    assert fast.dev_overrides is not None
+    assert fast.dev_overrides.preset == "fast"
+    assert fast.image_paths[0].paths == (".spec.image",)

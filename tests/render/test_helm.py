@@ -12,6 +12,7 @@ from devloop.errors import StepFailed, UsageError
 from devloop.products import Manifest
 from devloop.render import images
 from devloop.render.helm import HelmRenderer
+from devloop.render.places import Table
 from devloop.scope import Scope
 from devloop.stages import Tools
 from devloop.testing.processes import FakeProcesses
@@ -229,7 +230,7 @@ def test_an_image_that_a_chart_takes_as_values_is_found_as_the_artifact(
     pinned = "image: other\ni: {reg: quay.io, repo: other, repository: other, tag: v9, digest: 'sha256:00'}\n"
     base = write({**TREE, "chart/templates/api.yaml": api, "dev.yaml": f"replicas: 2\n{pinned}"})
     found = render(scope, base, helm, images=(CHART_IMAGES[template],))
-    filled = images.fill([found["shop-api"]], {"shop/api": "shop/api:0123"}, ["shop/api"])
+    filled = images.fill([found["shop-api"]], {"shop/api": "shop/api:0123"}, ["shop/api"], Table())
     assert filled.manifests[0].object["spec"]["template"]["spec"]["containers"][0]["image"] == "shop/api:0123"
 
 
