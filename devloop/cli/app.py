@@ -17,10 +17,12 @@ from devloop.cli.options import (
     Common,
     Context,
     File,
+    ForceConflicts,
     Namespace,
     NoCache,
     Output,
     OutputFormat,
+    Recreate,
     TagOption,
     ToolOption,
     Verbose,
@@ -128,11 +130,15 @@ def dev(
     verbose: Verbose = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was deployed in the cluster on exit.")] = False,
     watch: WatchOption = Watch.native,
+    force_conflicts: ForceConflicts = False,
+    recreate: Recreate = None,
 ) -> int:
     """Keep the cluster equal to the sources until Ctrl-C, with logs and ports; then delete what was deployed."""
+    from devloop.cli.consent import consent
     from devloop.cli.dev import dev as body
 
-    return body(Common(file, namespace, context, output, verbose), keep=keep, watch=watch)
+    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
+    return body(Common(file, namespace, context, output, verbose), keep=keep, watch=watch, consent=allowed)
 
 
 @app.command(name="run")
@@ -150,11 +156,16 @@ def run_(
     ] = None,
     no_cache: NoCache = False,
     tag: TagOption = "",
+    force_conflicts: ForceConflicts = False,
+    recreate: Recreate = None,
 ) -> int:
     """Build, deploy and wait until all is ready, once; for CI."""
+    from devloop.cli.consent import consent
     from devloop.cli.run import run as body
 
-    return body(Common(file, namespace, context, output, verbose), images, is_uncached=no_cache, tag=tag)
+    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
+    common = Common(file, namespace, context, output, verbose)
+    return body(common, images, is_uncached=no_cache, tag=tag, consent=allowed)
 
 
 @app.command()
@@ -211,11 +222,15 @@ def apply_(
     context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
+    force_conflicts: ForceConflicts = False,
+    recreate: Recreate = None,
 ) -> int:
     """Deploy what `devloop render` printed, with the images that `devloop build` made, and wait until it is ready."""
     from devloop.cli.apply import apply as body
+    from devloop.cli.consent import consent
 
-    return body(Common(file, namespace, context, output, verbose), manifests)
+    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
+    return body(Common(file, namespace, context, output, verbose), manifests, consent=allowed)
 
 
 @app.command()

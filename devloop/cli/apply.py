@@ -16,6 +16,7 @@ from devloop.cli import given, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config import model
+from devloop.deploy.apply import Consent
 from devloop.errors import StepFailed, UsageError
 from devloop.graph import ALL_STEPS
 from devloop.loop.surroundings import Doors, Plan
@@ -27,8 +28,11 @@ from devloop.stages import Renderer, Tools
 UNIT = "rendered"
 
 
-def apply(common: Common, source: str) -> int:
-    """Applies the manifests and waits until they are ready. Blocks; Ctrl-C ends it with 130."""
+def apply(common: Common, source: str, *, consent: Consent) -> int:
+    """Applies the manifests and waits until they are ready. Blocks; Ctrl-C ends it with 130.
+
+    `consent`: what the apply may do besides.
+    """
 
     def body(report: Report) -> int:
         loaded = session.load(common)
@@ -51,6 +55,7 @@ def apply(common: Common, source: str) -> int:
                 report,
                 wanted=ALL_STEPS,
                 namespace=cluster.namespace,
+                consent=consent,
                 wrap=lambda steps: given.GivenImages(steps, doors, refs),
             )
             current.started("apply")

@@ -18,6 +18,7 @@ from devloop.cli.options import Common, Watch
 from devloop.cli.report import INTERRUPTED, Report, reporting
 from devloop.config.load import Loaded
 from devloop.deploy import delete as deploy_delete
+from devloop.deploy.apply import Consent
 from devloop.effects.files import Watcher
 from devloop.effects.roots import Skips, everything
 from devloop.errors import ConfigError, DevloopError, UsageError
@@ -31,15 +32,21 @@ from devloop.scope import Scope
 from devloop.stages import Cluster
 
 
-def dev(common: Common, *, keep: bool, watch: Watch = Watch.native) -> int:
-    """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once."""
+def dev(
+    common: Common,
+    *,
+    keep: bool,
+    watch: Watch = Watch.native,
+    consent: Consent = Consent(),  # noqa: B008 - frozen
+) -> int:
+    """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once. `consent`: what an apply may do besides."""
 
     def body(report: Report) -> int:
         loaded = session.load(common)
         cluster = session.connect(common, loaded.project, report)
         with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
-            live = Development(scope, common, loaded, cluster, report, watch=watch)
+            live = Development(scope, common, loaded, cluster, report, watch=watch, consent=consent)
             try:
                 live.run()
             finally:
@@ -59,7 +66,15 @@ class Development:
     """A session that follows the disk: sources and configuration alike."""
 
     def __init__(
-        self, scope: Scope, common: Common, loaded: Loaded, cluster: Cluster, report: Report, *, watch: Watch
+        self,
+        scope: Scope,
+        common: Common,
+        loaded: Loaded,
+        cluster: Cluster,
+        report: Report,
+        *,
+        watch: Watch,
+        consent: Consent,
     ) -> None:
         self._scope = scope
         self._common = common
@@ -83,6 +98,7 @@ class Development:
             namespace=cluster.namespace,
             live=self,
             is_staying=True,
+            consent=consent,
         )
         self._is_manual = watch is Watch.manual
         self._watcher = Watcher(scope, self._on_batch, self._on_notice, mode=watch.value, on_held=self._on_held)

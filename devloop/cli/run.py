@@ -8,16 +8,24 @@ from devloop.cli import given, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config import model
+from devloop.deploy.apply import Consent
 from devloop.errors import UsageError
 from devloop.graph import ALL_STEPS
 from devloop.scope import Scope
 
 
-def run(common: Common, images: Path | None = None, *, is_uncached: bool = False, tag: str = "") -> int:
+def run(
+    common: Common,
+    images: Path | None = None,
+    *,
+    is_uncached: bool = False,
+    tag: str = "",
+    consent: Consent = Consent(),  # noqa: B008 - frozen
+) -> int:
     """Runs one pass and leaves what it deployed. Blocks; Ctrl-C ends it with 130 once what is being applied is applied.
 
     `images`: a file of images to deploy, in place of building any. `is_uncached`: build all of them anew, from nothing.
-    `tag`: a readable tag for them, in place of the one that the configuration gives them.
+    `tag`: a readable tag for them, in place of the one that the configuration gives them. `consent`: what an apply may do besides.
     """
 
     def body(report: Report) -> int:
@@ -36,6 +44,7 @@ def run(common: Common, images: Path | None = None, *, is_uncached: bool = False
                 report,
                 wanted=ALL_STEPS,
                 namespace=cluster.namespace,
+                consent=consent,
                 is_reusing=True,
                 is_uncached=is_uncached,
                 tag_policy=model.TagPolicy(fixed=tag) if tag else loaded.project.build.tag_policy,

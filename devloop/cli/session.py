@@ -14,6 +14,7 @@ from devloop.cli.options import Common
 from devloop.cli.report import Report
 from devloop.config import load as config_load
 from devloop.config import model
+from devloop.deploy.apply import Consent
 from devloop.errors import Unavailable
 from devloop.events import StepName
 from devloop.loop.image_steps import ImagePolicy
@@ -82,6 +83,7 @@ def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str]
 
 class Session:
     """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster.
+    `consent`: what an apply may do besides.
 
     `is_reusing`, `is_uncached`: see loop.image_steps.ImagePolicy; with the latter, all artifacts are built anew and stay so.
     `tag_policy`: the readable tag that images get besides, if any. `is_staying`: see loop.surroundings.Surroundings.
@@ -97,6 +99,7 @@ class Session:
         wanted: Iterable[StepName],
         namespace: str,
         live: Live | None = None,
+        consent: Consent = Consent(),  # noqa: B008 - frozen
         wrap: Callable[[Steps], RunStep] = lambda steps: steps,
         choose: Callable[[Scope], Placer] | None = None,
         is_reusing: bool = False,
@@ -110,7 +113,9 @@ class Session:
         self.wanted = frozenset(wanted)
         self._live = live or NobodyLive()
         self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base, self._image_id)
-        around = Surroundings(current, doors, self.tracker, report.emit, namespace, self._post, self._live, is_staying)
+        around = Surroundings(
+            current, doors, self.tracker, report.emit, namespace, self._post, self._live, is_staying, consent
+        )
         self.steps = Steps(
             around,
             ImagePolicy(

@@ -95,17 +95,14 @@ def marked(obj: Object, *, applyset: str, project: str, unit: str, is_adopted: b
     return sent
 
 
-def unmarked(obj: Object) -> Object:
-    """The object without our marks."""
-    metadata = dict(obj["metadata"])
-    labels = {name: value for name, value in (metadata.pop("labels", None) or {}).items() if name != PART_OF}
-    annotations = {
-        name: value for name, value in (metadata.pop("annotations", None) or {}).items() if name not in _OURS
-    }
-    for field, values in (("labels", labels), ("annotations", annotations)):
-        if values:
-            metadata[field] = values
-    return {**obj, "metadata": metadata}
+def removal(live: Mapping[str, Any]) -> Object:
+    """The metadata of a merge patch that takes our marks off."""
+    found: Object = {}
+    if label(live, PART_OF):
+        found["labels"] = {PART_OF: None}
+    if mine := sorted(name for name in _OURS if annotation(live, name)):
+        found["annotations"] = dict.fromkeys(mine)
+    return found
 
 
 def digest(obj: Object) -> str:

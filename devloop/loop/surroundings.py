@@ -12,6 +12,7 @@ from typing import Protocol
 
 from devloop import events
 from devloop.config import model
+from devloop.deploy.apply import Consent
 from devloop.graph import Node
 from devloop.loop.messages import Changed, Start
 from devloop.loop.track import Tracker
@@ -88,7 +89,7 @@ class Surroundings:
     """What all steps of a session share. `plan` is replaced when the configuration changes; the rest stays.
 
     `post` tells the loop of inputs that moved while a step read them. `namespace`: for objects that name none. `is_staying`: whether the
-    session goes on after its first pass, so that what is not there yet may still come.
+    session goes on after its first pass, so that what is not there yet may still come. `consent`: what an apply may do besides.
     """
 
     plan: Plan
@@ -99,6 +100,7 @@ class Surroundings:
     post: Callable[[Changed], None]
     live: Live
     is_staying: bool = False
+    consent: Consent = Consent()
 
     def tools(self, target: str = "") -> Tools:
         """The capabilities of a stage, with its output told as the target's."""

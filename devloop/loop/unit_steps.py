@@ -20,7 +20,7 @@ from devloop.loop.state import MANIFESTS
 from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
 from devloop.observe import needs, status
-from devloop.products import Applied, Met, Outcome, Product, Rendered
+from devloop.products import Applied, Identity, Met, Outcome, Product, Rendered
 from devloop.render import images
 from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
@@ -91,12 +91,16 @@ class UnitSteps:
             scope,
             cluster,
             owner=deploy_apply.Owner(
-                self._around.plan.project.metadata.name, rendered.unit, self._around.plan.known_units
+                self._around.plan.project.metadata.name,
+                rendered.unit,
+                self._around.plan.known_units,
+                self._elsewhere(rendered.unit, product),
             ),
             namespace=self._around.namespace,
             manifests=filled.manifests,
             held=filled.held,
             images=refs,
+            consent=self._around.consent,
             on_line=tell,
         )
         self._around.live.applied(applied)
@@ -134,6 +138,18 @@ class UnitSteps:
                 return
             self._warned.add(key)
         self._around.emit(warning)
+
+    def _elsewhere(self, unit: str, product: Products) -> frozenset[Identity] | None:
+        """What the other units render; None while one of them was never rendered."""
+        found: set[Identity] = set()
+        for other in self._around.plan.units.keys() - {unit}:
+            try:
+                rendered = product(Node(unit_target(other), "render"))
+            except KeyError:
+                return None
+            assert isinstance(rendered, Rendered)
+            found |= rendered.objects.keys()
+        return frozenset(found)
 
     def _check_apart(self, rendered: Rendered, other: Product) -> None:
         """Raises: StepFailed when both units have an object: each would undo what the other did."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from devloop.deploy import marks
-from devloop.deploy.apply import Owner, apply
+from devloop.deploy.apply import Consent, Owner, apply
 from devloop.deploy.delete import Deleted, delete
 from devloop.products import Applied, Manifest, Object, ObjectRef
 from devloop.scope import Scope
@@ -32,13 +32,13 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
 
-    def apply(self, scope: Scope, obj: Object, *, is_dry_run: bool = False) -> Object:
+    def apply(self, scope: Scope, obj: Object, *, is_forced: bool = True, is_dry_run: bool = False) -> Object:
         name = str(marks.ref_of(obj))
         self.before_apply(obj)
         self.writes.append(f"apply {name}")
         if name in self.refusals:
             raise self.refusals[name]
-        return self._behind.apply(scope, obj, is_dry_run=is_dry_run)
+        return self._behind.apply(scope, obj, is_forced=is_forced, is_dry_run=is_dry_run)
 
     def delete(
         self, scope: Scope, ref: ObjectRef, *, uid: str | None = None, resource_version: str | None = None
@@ -66,17 +66,20 @@ class World:
         project: str = "shop",
         known: frozenset[str] = UNITS,
         held: tuple[tuple[Manifest, str], ...] = (),
+        elsewhere: frozenset[marks.Key] | None = frozenset(),
+        consent: Consent = Consent(),  # noqa: B008 - frozen
     ) -> Applied:
         self.cluster.writes.clear()
         self.lines.clear()
         applied, changed = apply(
             self.scope,
             self.door,
-            owner=Owner(project, unit, known),
+            owner=Owner(project, unit, known, elsewhere),
             namespace=self.namespace,
             manifests=manifests,
             images={},
             held=held,
+            consent=consent,
             on_line=self.lines.append,
         )
         assert changed == len([each for each in applied.objects if each.is_changed])
