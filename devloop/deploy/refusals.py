@@ -6,6 +6,7 @@ step. Pure. It never lets a Secret's values out: the server quotes what it does 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ def masked(message: str, sent: Object) -> str:
     if sent.get("kind") != "Secret":
         return message
     values = {str(each) for field in ("data", "stringData") for each in _values(sent.get(field))}
+    values |= {text for each in _values(sent.get("data")) if (text := _decoded(each))}
     for value in sorted(values, key=len, reverse=True):
         if len(value) > 3:  # shorter ones are parts of words; where the server quotes them, the pattern finds them
             message = message.replace(value, "***")
@@ -57,6 +59,14 @@ def masked(message: str, sent: Object) -> str:
 
 def _values(field: object) -> list[object]:
     return list(field.values()) if isinstance(field, dict) else []
+
+
+def _decoded(value: object) -> str:
+    """What a policy sees that decodes it; "" where there is no text in it."""
+    try:
+        return base64.b64decode(str(value), validate=True).decode()
+    except ValueError:
+        return ""
 
 
 def is_unchangeable(exc: ApiRefusal) -> bool:

@@ -52,6 +52,7 @@ def test_values_of_a_secret_are_masked() -> None:
     assert refusals.masked(told, sent) == (
         ".stringData.n: expected string, got &value.valueUnstructured{Value:***}; ***; ***"
     )
+    assert refusals.masked("no hunter3", {"kind": "Secret", "data": {"a": "aHVudGVyMw=="}}) == "no ***"
     assert refusals.masked("hunter2", {**sent, "kind": "ConfigMap"}) == "hunter2"
 
 
