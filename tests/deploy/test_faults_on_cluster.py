@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +53,24 @@ class Site:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return str(json.load(answer)["metadata"]["uid"])
 
-    def life(self, run: Step) -> None:
-        """All steps; one that was broken off is done again. `run`: does a step, whether it comes to its end or not."""
+    def life(self, run: Step, *, is_given_up: bool = False) -> None:
+        """All steps; one that was broken off is done again, or everything deleted instead (`is_given_up`).
+
+        `run`: does a step, whether it comes to its end or not.
+        """
         uid = self._create("old", "theirs")
         for step in STEPS:
             run(step)
+            done = step
             if self.proxy.is_broken:
                 self.audit(uid, f"{step}, broken off")
                 self.proxy.mend()
-                fault_steps.run(step, self.scope, self.near, self.namespace)
+                done = "delete" if is_given_up else step
+                fault_steps.run(done, self.scope, self.near, self.namespace)
             self.audit(uid, step)
-            self._is_as_rendered(step)
+            self._is_as_rendered(done)
+            if done == "delete":
+                break
         self.near.delete(self.scope, ObjectRef("v1", "ConfigMap", self.namespace, "old"))
 
     def audit(self, uid: str, when: str) -> None:
@@ -139,7 +147,7 @@ def test_a_connection_that_breaks_at_any_write_costs_only_another_run(site: Site
     assert counts == {"first": 7, "second": 7, "delete": 4}
     for broken, writes in counts.items():
         for at in range(1, writes + 1):
-            for is_after in (False, True):
+            for is_after, is_given_up in product((False, True), repeat=2):
 
                 def run(step: str, broken: str = broken, at: int = at, is_after: bool = is_after) -> None:
                     site.proxy.arm(at if step == broken else 0, is_after=is_after)
@@ -150,7 +158,7 @@ def test_a_connection_that_breaks_at_any_write_costs_only_another_run(site: Site
                         assert site.proxy.is_broken
                     assert site.proxy.is_broken is (step == broken), f"{step}, write {at}"
 
-                site.life(run)
+                site.life(run, is_given_up=is_given_up)
 
 
 @pytest.mark.timeout(240)
@@ -172,4 +180,4 @@ def test_a_devloop_that_is_killed_at_any_write_costs_only_another_run(site: Site
                 site.proxy.on_break = lambda: None
                 assert (child.returncode, told) == (-9, b""), f"{step}, write {at}"
 
-            site.life(run)
+            site.life(run, is_given_up=at % 2 == 1)
