@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from devloop.deploy import marks, prune
+from devloop.deploy import marks, plan, prune
 from devloop.deploy.inventory import Inventory
-from devloop.deploy.plan import Consent, Job, Owner, Tell, prepare
+from devloop.deploy.plan import Consent, Job, Owner, Planned, Prepared, Tell
 from devloop.deploy.send import send
 from devloop.errors import StepFailed
 from devloop.products import Applied, Manifest, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
 
-__all__ = ["Consent", "Owner", "apply", "preview"]
+__all__ = ["Consent", "Owner", "Planned", "Prepared", "apply", "prepare", "preview"]
 
 
 def apply(
@@ -32,18 +32,20 @@ def apply(
     held: Sequence[tuple[Manifest, str]] = (),
     consent: Consent = Consent(),  # noqa: B008 - frozen
     on_line: Tell = lambda _line: None,
+    on_left: Tell | None = None,
 ) -> tuple[Applied, int]:
     """Applies a unit, prunes what it no longer renders, and says how many objects were written.
 
     `namespace`: for objects that name none, and the inventory's. `images`: artifact → ref, for the product. `held`: manifests that
     wait for an image, with its artifact: neither applied nor pruned. `consent`: what the user allowed. `on_line` is told what was done
-    besides: objects made anew, fields taken over, drift put right, what was kept. Blocks; the scope ends it before the first write only.
-    Objects of one wave (`order`) that are refused do not stop each other; later waves are not begun then and nothing is pruned.
+    besides: objects made anew, fields taken over, drift put right; `on_left` (the same, by default) what stays as it is, which is the
+    same every time: objects that are kept, replicas of an autoscaler. Blocks; the scope ends it before the first write only. Objects of
+    one wave (`order`) that are refused do not stop each other; later waves are not begun then and nothing is pruned.
 
     Raises: StepFailed with the first refusal and its place, the others as evidence; Unavailable.
     """
-    job = Job(cluster, Inventory(owner.project, namespace), owner, consent, on_line)
-    prepared = prepare(scope, job, manifests, held)
+    job = Job(cluster, Inventory(owner.project, namespace), owner, consent, on_line, on_left or on_line)
+    prepared = plan.prepare(scope, job, manifests, held)
     scope.check()
     # From here on the scope cannot stop it: half of a change is worse than one too many.
     with Scope(f"apply {owner.unit}") as uncancelled:
@@ -67,10 +69,24 @@ def preview(
 
     Writes nothing. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
     """
-    job = Job(cluster, Inventory(owner.project, namespace), owner, Consent(), on_line=lambda _line: None)
-    prepared = prepare(scope, job, manifests, ())
+    prepared = prepare(scope, cluster, owner=owner, namespace=namespace, manifests=manifests)
+    going, staying = prune.split(prepared.stale)
+    adopted = [live for live, _ in staying if marks.is_adopted(live)]
     written = [(each.wanted.ref, each.why) for each in prepared.planned if each.is_due]
-    return (*written, *((marks.ref_of(each), "is rendered no longer") for each in prepared.stale))
+    return (*written, *((marks.ref_of(each), "is rendered no longer") for each in (*going, *adopted)))
+
+
+def prepare(scope: Scope, cluster: Cluster, *, owner: Owner, namespace: str, manifests: Sequence[Manifest]) -> Prepared:
+    """What `apply` would send and prune now, object by object.
+
+    Writes nothing. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
+    """
+    job = Job(cluster, Inventory(owner.project, namespace), owner, Consent(), _nobody, _nobody)
+    return plan.prepare(scope, job, manifests, ())
+
+
+def _nobody(_line: str) -> None:
+    """Listens to what a mere look has to tell: nothing."""
 
 
 def _prune(scope: Scope, job: Job, stale: Sequence[Object]) -> list[ObjectRef]:
@@ -89,5 +105,5 @@ def _prune(scope: Scope, job: Job, stale: Sequence[Object]) -> list[ObjectRef]:
             f"the cluster refused to delete what {owner.unit} no longer renders: {exc.message}", where=job.where
         ) from exc
     for ref, why in removed.kept:
-        job.on_line(f"kept {ref}, which is no longer rendered: {why}")
+        job.on_left(f"kept {ref}, which is no longer rendered: {why}")
     return list(removed.deleted)

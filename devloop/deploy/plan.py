@@ -47,13 +47,14 @@ class Consent:
 
 @dataclass(frozen=True)
 class Job:
-    """One apply of one unit. `on_line` is told what is done besides applying."""
+    """One apply of one unit. `on_line` is told what is done besides applying, `on_left` what is not done, again and again."""
 
     cluster: Cluster
     inventory: Inventory
     owner: Owner
     consent: Consent
     on_line: Tell
+    on_left: Tell
 
     @property
     def namespace(self) -> str:

@@ -128,7 +128,7 @@ def _share(scope: Scope, job: Job, planned: Planned, live: Object | None) -> Obj
     body = conflicts.without(planned.body, settled.left)
     new = job.cluster.apply(scope, body, is_forced=bool(settled.taken))
     if settled.left:
-        job.on_line(f"{ref} keeps its replicas: {conflicts.words(settled.left)}, through scale")
+        job.on_left(f"{ref} keeps its replicas: {conflicts.words(settled.left)}, through scale")
     if settled.taken:
         job.on_line(f"{ref}: fields taken over: {conflicts.words(settled.taken).replace(' owns ', ' owned ')}")
     return _whole(scope, job, planned, new)

@@ -102,6 +102,7 @@ class UnitSteps:
             images=refs,
             consent=self._around.consent,
             on_line=tell,
+            on_left=lambda text: self._warn(events.Notice(update=start.update, message=text)),
         )
         self._around.live.applied(applied)
         note = _counted(changed, len(applied.objects), len(applied.pruned))
