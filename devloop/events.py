@@ -17,6 +17,7 @@ StepName = Literal["build", "place", "render", "await", "apply", "ready", "test"
 StepState = Literal["started", "finished", "failed", "cancelled", "skipped"]
 UnchangedReason = Literal["same content", "not an input"]
 UpdateState = Literal["started", "ready", "failed"]
+RemovedState = Literal["deleted", "would delete", "kept"]
 
 
 def _doc(text: str, **options: Any) -> Any:
@@ -38,7 +39,7 @@ class Step(Event):
 
     kind: ClassVar[str] = "step"
     step: StepName = _doc("Which step.")
-    target: str = _doc("The target: `image/NAME` or `deploy/NAME`.")
+    target: str = _doc("The target: `image/NAME`, `test/NAME` or `deploy/NAME`.")
     state: StepState = _doc("What became of it.")
     reason: str = _doc("Why it runs, was skipped or was cancelled.", default="")
     duration_s: float | None = _doc("How long it took, when it ended.", default=None)
@@ -142,7 +143,7 @@ class Target(Event):
     """What a target reads, and whether there is work to be done for it; `devloop explain` tells it."""
 
     kind: ClassVar[str] = "target"
-    target: str = _doc("The target: `image/NAME` or `deploy/NAME`.")
+    target: str = _doc("The target: `image/NAME`, `test/NAME` or `deploy/NAME`.")
     digest: str = _doc("The digest of all that decides whether its work is needed; empty when that cannot be told.")
     ref: str = _doc("The image's name with the tag that its digest gives it.", default="")
     files: tuple[str, ...] = _doc("The files that it reads, relative to the project.")
@@ -203,6 +204,72 @@ class Image(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Difference(Event):
+    """An object that an apply would change; `devloop diff`, `--dry-run` and `devloop rollback` tell it."""
+
+    kind: ClassVar[str] = "difference"
+    action: Literal["create", "change", "adopt", "recreate", "delete"] = _doc(
+        "What would be done: `adopt` takes over what was there before; `recreate` deletes and makes anew."
+    )
+    resource: str = _doc("`kind/name`.")
+    api_version: str = _doc("Its apiVersion.")
+    namespace: str = _doc("Its namespace; empty for what has none.", default="")
+    unit: str = _doc("The unit that it belongs to.", default="")
+    source: str = _doc("Where it is written, or was when it was last applied.", default="")
+    why: str = _doc("Why so.")
+    diff: tuple[str, ...] = _doc(
+        "The lines of a unified diff of both as YAML, from the live object to the rendered one. Of Secrets, no values.",
+        default=(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned(Event):
+    """An object that a project owns in the cluster; `devloop ls` tells it."""
+
+    kind: ClassVar[str] = "object"
+    project: str = _doc("The project, as `NAMESPACE/NAME`.")
+    unit: str = _doc("The unit that applied it.", default="")
+    resource: str = _doc("`kind/name`.")
+    api_version: str = _doc("Its apiVersion.")
+    namespace: str = _doc("Its namespace; empty for what has none.", default="")
+    source: str = _doc("The file that it was last applied from.", default="")
+    state: Literal["ready", "waiting", "failed", "deleting"] = _doc("Whether it does its work.")
+    why: str = _doc("What it waits for, or why it failed; or that it was rolled back.", default="")
+    age_s: float = _doc("How long ago it was made.")
+    images: tuple[str, ...] = _doc("The images that its containers run, by their refs.", default=())
+    kept: str = _doc("Why `devloop delete` would leave it, if so.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision(Event):
+    """A revision of a workload that the cluster remembers; `devloop history` tells it."""
+
+    kind: ClassVar[str] = "revision"
+    unit: str = _doc("The unit of the workload.")
+    resource: str = _doc("`kind/name`.")
+    namespace: str = _doc("Its namespace.")
+    revision: int = _doc("Its number; rolling back to a revision gives it a new one.")
+    is_current: bool = _doc("Whether it is what is deployed.")
+    age_s: float = _doc("How long ago it was first deployed.")
+    images: tuple[str, ...] = _doc("The images of its containers, by their refs.")
+    digest: str = _doc("The digest of what devloop applied last with it, if that is known.", default="")
+    cause: str = _doc("Why it came about, as its annotations say.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed(Event):
+    """An object that `devloop delete` deleted, would delete, or kept."""
+
+    kind: ClassVar[str] = "removed"
+    state: RemovedState = _doc("What became of it.")
+    resource: str = _doc("`kind/name`.")
+    api_version: str = _doc("Its apiVersion.")
+    namespace: str = _doc("Its namespace; empty for what has none.", default="")
+    why: str = _doc("Why it was kept.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -232,6 +299,10 @@ AnyEvent = (
     | LocalCluster
     | LocalNode
     | Image
+    | Difference
+    | Owned
+    | Revision
+    | Removed
     | Session
 )
 EVENT_TYPES: tuple[type[Event], ...] = (
@@ -247,6 +318,10 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     LocalCluster,
     LocalNode,
     Image,
+    Difference,
+    Owned,
+    Revision,
+    Removed,
     Session,
 )
 Emit = Callable[[AnyEvent], None]

@@ -15,13 +15,19 @@ from typing import NamedTuple
 from devloop.config import model
 from devloop.events import StepName
 
-IMAGE_STEPS: tuple[StepName, ...] = ("build", "place")
+IMAGE_STEPS: tuple[StepName, ...] = ("build", "test", "place")
 UNIT_STEPS: tuple[StepName, ...] = ("render", "await", "apply", "ready")
-ALL_STEPS = frozenset((*IMAGE_STEPS, *UNIT_STEPS))
+ALL_STEPS: frozenset[StepName] = frozenset((*IMAGE_STEPS, *UNIT_STEPS))
+UNTESTED_STEPS = ALL_STEPS - {"test"}
 
 
 def image_target(artifact: str) -> str:
     return f"image/{artifact}"
+
+
+def image_test_target(artifact: str) -> str:
+    """The tests of an image are a target of their own: what they read is nothing to the build."""
+    return f"test/{artifact}"
 
 
 def unit_target(unit: str) -> str:
@@ -47,17 +53,19 @@ class Graph:
     """`images`: artifact → the artifacts it requires. `units`: unit → the units it needs. `steps`: what is wanted of them.
 
     `waits`: unit → what it needs of the cluster besides, as text; a unit without such needs is left out, and waits for nothing.
+    `tests`: the artifacts that have tests.
     """
 
     images: Mapping[str, tuple[str, ...]]
     units: Mapping[str, tuple[str, ...]]
     steps: frozenset[StepName] = ALL_STEPS
     waits: Mapping[str, str] = field(default_factory=dict)
+    tests: frozenset[str] = frozenset()
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """All nodes, dependencies first."""
-        images = [Node(image_target(name), step) for name in _sorted(self.images) for step in IMAGE_STEPS]
+        images = [node for name in _sorted(self.images) for node in self._image_nodes(name)]
         units = [
             Node(unit_target(name), step)
             for name in _sorted(self.units)
@@ -65,6 +73,11 @@ class Graph:
             if step != "await" or name in self.waits
         ]
         return tuple(node for node in (*images, *units) if node.step in self.steps)
+
+    def _image_nodes(self, artifact: str) -> tuple[Node, ...]:
+        image, test = image_target(artifact), image_test_target(artifact)
+        nodes = (Node(test if step == "test" else image, step) for step in IMAGE_STEPS)
+        return tuple(node for node in nodes if node.step != "test" or artifact in self.tests)
 
     @cached_property
     def targets(self) -> tuple[str, ...]:
@@ -75,6 +88,11 @@ class Graph:
     def artifacts(self) -> Mapping[str, str]:
         """Image target → its artifact."""
         return {image_target(name): name for name in self.images}
+
+    @cached_property
+    def tested(self) -> Mapping[str, str]:
+        """Test target → the artifact that it tests; of those that are wanted."""
+        return {image_test_target(name): name for name in self.images if name in self.tests and "test" in self.steps}
 
     @cached_property
     def unit_names(self) -> Mapping[str, str]:
@@ -98,6 +116,7 @@ def make(project: model.Project, steps: Iterable[StepName] = ALL_STEPS) -> Graph
         units={each.name: each.needed_units for each in project.deploy},
         steps=frozenset(steps),
         waits={each.name: repr(each.needed_resources) for each in project.deploy if each.needed_resources},
+        tests=frozenset(each.image for each in project.test),
     )
 
 

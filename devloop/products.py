@@ -47,6 +47,31 @@ class Inputs:
             return True
         return self.is_definition is not None and self.is_definition(path)
 
+    def joined(self, other: Inputs) -> Inputs:
+        """All that either of them reads; paths enter the digest relative to this one's base."""
+
+        def is_definition(path: Path) -> bool:
+            return any(each.is_definition is not None and each.is_definition(path) for each in (self, other))
+
+        return Inputs(
+            base=self.base,
+            files=tuple(sorted({*self.files, *other.files})),
+            roots=tuple(sorted({*self.roots, *other.roots})),
+            matches=lambda path: self.matches(path) or other.matches(path),
+            definitions=self.definitions | other.definitions,
+            values=(*self.values, *other.values),
+            is_definition=is_definition if self.is_definition or other.is_definition else None,
+            skips=lambda folder: self._is_nothing_in(folder) and other._is_nothing_in(folder),
+            why=lambda path: (self if self.matches(path) or not other.matches(path) else other).why(path),
+            images=tuple(dict.fromkeys((*self.images, *other.images))),
+        )
+
+    def _is_nothing_in(self, folder: Path) -> bool:
+        """Whether the folder is left out, or lies apart from all that is read."""
+        if self.leaves_out(folder):
+            return True
+        return not any(folder == root or folder in root.parents or root in folder.parents for root in self.roots)
+
     def leaves_out(self, folder: Path) -> bool:
         """Whether whatever happens in the folder, or below it, is nothing to this target."""
         return (
@@ -77,6 +102,14 @@ class Placed:
     image_id: str
     way: str = ""
     sent_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Passed:
+    """An image that passed its tests. `image_id`: which one that was."""
+
+    artifact: str
+    image_id: str
 
 
 @dataclass(frozen=True, order=True)
@@ -154,7 +187,7 @@ class Ready:
     summary: str = ""
 
 
-Product = Image | Placed | Rendered | Met | Applied | Ready
+Product = Image | Passed | Placed | Rendered | Met | Applied | Ready
 
 
 @dataclass(frozen=True)

@@ -306,6 +306,18 @@ class BuildJob:
     is_uncached: bool = False
 
 
+@dataclass(frozen=True)
+class NumberedTest:
+    """Tests of an image: an entry of `test`, and its place there."""
+
+    number: int
+    spec: model.ImageTest
+
+    @property
+    def where(self) -> str:
+        return f"test[{self.number}] of {self.spec.image}"
+
+
 class Builder(Protocol):
     """Makes images of one kind of artifact."""
 

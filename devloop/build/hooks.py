@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devloop.build import timed
 from devloop.config import model
 from devloop.errors import StepFailed
-from devloop.scope import Cancelled, Scope
-from devloop.stages import BuildJob, Completed, Tools
+from devloop.scope import Scope
+from devloop.stages import BuildJob, Tools
 
 _SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 MOST_RESTARTS = 5
@@ -63,12 +64,20 @@ def _run(scope: Scope, each: _Run, environment: Mapping[str, str], tools: Tools)
             f"there is no folder {each.folder}", where=each.where, hint="`dir` is relative to devloop.yaml"
         )
     try:
-        done = _timed(scope, hook, each.folder, environment, tools)
-    except _TimeOut:
+        done = timed.run(
+            scope,
+            ["sh", "-c", hook.command],
+            timeout_s=hook.timeout_seconds,
+            cwd=each.folder,
+            env={**tools.engine.environment(), **environment},
+            tools=tools,
+        )
+    except timed.TimedOut as late:
         raise StepFailed(
             f"the hook did not end within {hook.timeout_seconds} s: {hook.command}",
             where=each.where,
             hint="`timeoutSeconds` gives it longer",
+            evidence=late.tail,
         ) from None
     if done.code != 0:
         ending = f"exit code {done.code}" if done.code > 0 else f"killed by signal {-done.code}"
@@ -78,33 +87,6 @@ def _run(scope: Scope, each: _Run, environment: Mapping[str, str], tools: Tools)
             hint=f"it runs with `sh -c` in {each.folder}",
             evidence=done.tail,
         )
-
-
-class _TimeOut(Exception):
-    """A hook took too long, and was ended."""
-
-
-def _timed(scope: Scope, hook: model.Hook, folder: Path, environment: Mapping[str, str], tools: Tools) -> Completed:
-    is_late = threading.Event()
-    try:
-        with scope.child("hook") as inner:
-
-            def end() -> None:
-                inner.wait(hook.timeout_seconds)
-                is_late.set()
-                inner.cancel()
-
-            inner.spawn("hook time-out", end)
-            argv = ["sh", "-c", hook.command]
-            env = {**tools.engine.environment(), **environment}
-            done = tools.processes.run(inner, argv, cwd=folder, env=env, on_line=tools.line, check=False)
-            inner.cancel()
-        return done
-    except Cancelled:
-        scope.check()
-        if is_late.is_set():
-            raise _TimeOut from None
-        raise
 
 
 class Restarts:
@@ -125,9 +107,9 @@ class Restarts:
                 return
             del self._counts[target]
         raise StepFailed(
-            f"the inputs changed {count} times in a row while the hooks before the build ran",
+            f"the inputs changed {count} times in a row while the hooks before it ran",
             where=target,
-            hint="a hook must write the same for the same sources; or keep what it writes out of the build, by its ignore file",
+            hint="a hook must write the same for the same sources; or keep what it writes out of the inputs",
         )
 
     def add(self, target: str) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from devloop.cli import deployed
 from devloop.cli.options import (
     Common,
     Context,
@@ -23,6 +24,7 @@ from devloop.cli.options import (
     Output,
     OutputFormat,
     Recreate,
+    SkipTests,
     TagOption,
     ToolOption,
     Verbose,
@@ -130,6 +132,7 @@ def dev(
     verbose: Verbose = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was deployed in the cluster on exit.")] = False,
     watch: WatchOption = Watch.native,
+    skip_tests: SkipTests = False,
     force_conflicts: ForceConflicts = False,
     recreate: Recreate = None,
 ) -> int:
@@ -138,7 +141,8 @@ def dev(
     from devloop.cli.dev import dev as body
 
     allowed = consent(is_forcing=force_conflicts, recreate=recreate)
-    return body(Common(file, namespace, context, output, verbose), keep=keep, watch=watch, consent=allowed)
+    common = Common(file, namespace, context, output, verbose)
+    return body(common, keep=keep, watch=watch, is_testing=not skip_tests, consent=allowed)
 
 
 @app.command(name="run")
@@ -156,16 +160,18 @@ def run_(
     ] = None,
     no_cache: NoCache = False,
     tag: TagOption = "",
+    skip_tests: SkipTests = False,
     force_conflicts: ForceConflicts = False,
     recreate: Recreate = None,
 ) -> int:
-    """Build, deploy and wait until all is ready, once; for CI."""
+    """Build, test, deploy and wait until all is ready, once; for CI."""
     from devloop.cli.consent import consent
+    from devloop.cli.run import RunOptions
     from devloop.cli.run import run as body
 
     allowed = consent(is_forcing=force_conflicts, recreate=recreate)
-    common = Common(file, namespace, context, output, verbose)
-    return body(common, images, is_uncached=no_cache, tag=tag, consent=allowed)
+    options = RunOptions(images, no_cache, tag, not skip_tests, allowed)
+    return body(Common(file, namespace, context, output, verbose), options)
 
 
 @app.command()
@@ -200,44 +206,30 @@ def build(
     return body(Common(file, namespace, context, output, verbose), options)
 
 
-@app.command()
-def render(
+@app.command(name="test")
+def image_tests(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="The artifacts to test; all that have tests by default.", metavar="NAME")
+    ] = None,
     file: File = None,
     namespace: Namespace = None,
     context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
 ) -> int:
-    """Print the manifests as they would be applied. Builds nothing and needs no cluster: tags follow from the inputs."""
-    from devloop.cli.render import render as body
+    """Build what is to be tested, and run its tests; what passed before is not run again. Places and deploys nothing."""
+    from devloop.cli.test import test as body
 
-    return body(Common(file, namespace, context, output, verbose))
-
-
-@app.command(name="apply")
-def apply_(
-    manifests: Annotated[str, typer.Argument(help="What `devloop render` printed: a file, or - for standard input.")],
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-    force_conflicts: ForceConflicts = False,
-    recreate: Recreate = None,
-) -> int:
-    """Deploy what `devloop render` printed, with the images that `devloop build` made, and wait until it is ready."""
-    from devloop.cli.apply import apply as body
-    from devloop.cli.consent import consent
-
-    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
-    return body(Common(file, namespace, context, output, verbose), manifests, consent=allowed)
+    return body(Common(file, namespace, context, output, verbose), names or ())
 
 
 @app.command()
 def explain(
     what: Annotated[
         list[str] | None,
-        typer.Argument(help="Files, folders, targets (`image/NAME`, `deploy/NAME`, NAME); all targets by default."),
+        typer.Argument(
+            help="Files, folders, targets (`image/NAME`, `test/NAME`, `deploy/NAME`, NAME); all targets by default."
+        ),
     ] = None,
     file: File = None,
     namespace: Namespace = None,
@@ -251,20 +243,8 @@ def explain(
     return body(Common(file, namespace, context, output, verbose), what or ())
 
 
-@app.command()
-def delete(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
-) -> int:
-    """Delete exactly what the project deployed."""
-    from devloop.cli.delete import delete as body
-
-    return body(Common(file, namespace, context, output, verbose), is_dry_run=dry_run)
-
+for _name, _command in deployed.COMMANDS.items():
+    app.command(name=_name)(_command)
 
 cluster = typer.Typer(help="Local clusters, made with kind or k3d.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cluster, name="cluster")

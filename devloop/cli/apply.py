@@ -1,46 +1,48 @@
 """`devloop apply`: deploys what `devloop render` printed, with images that are built already.
 
-It is the loop of `run` with one unit, the given file, whose build steps only look images up by the tags that the file names.
+It is the loop of `run` with one unit, the given files, whose build steps only look images up by the tags that the files name.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devloop.cli import given, session
+from devloop.cli.diff import Comparison, finder
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.deploy.apply import Consent
 from devloop.errors import StepFailed, UsageError
-from devloop.graph import ALL_STEPS
+from devloop.graph import UNTESTED_STEPS
 from devloop.loop.surroundings import Doors, Plan
-from devloop.products import Inputs, Manifest
+from devloop.products import Image, Inputs, Manifest
 from devloop.render import images
 from devloop.scope import Scope
 from devloop.stages import Renderer, Tools
 
 UNIT = "rendered"
+STDIN = "-"
 
 
-def apply(common: Common, source: str, *, consent: Consent) -> int:
-    """Applies the manifests and waits until they are ready. Blocks; Ctrl-C ends it with 130.
+def apply(common: Common, sources: Sequence[str], *, is_dry_run: bool, consent: Consent) -> int:
+    """Applies the manifests of files, folders and standard input (`-`) and waits until they are ready.
 
-    `consent`: what the apply may do besides.
+    `is_dry_run`: only tells what would change. `consent`: what the apply may do besides. Blocks; Ctrl-C ends it with 130.
     """
 
     def body(report: Report) -> int:
         loaded = session.load(common)
         cluster = session.connect(common, loaded.project, report)
-        with _file(source) as file, Scope("apply") as scope, report.interrupts.during(scope.cancel):
+        with _files(sources) as files, Scope("apply") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, cluster)
-            plan = session.plan(replace(loaded, project=_with_one_unit(loaded.project, file)))
-            renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry)
+            plan = session.plan(replace(loaded, project=_with_one_unit(loaded.project, files.paths)))
+            renderer = _Rendered(plan.renderers[UNIT], loaded.project.cluster.registry, files.stdin)
             tags = _tags(scope, renderer, plan, doors)
             refs = {artifact: f"{artifact}:{tag}" for artifact, tag in tags.items()}
             plan = replace(
@@ -48,12 +50,16 @@ def apply(common: Common, source: str, *, consent: Consent) -> int:
                 renderers={UNIT: renderer},
                 known_units=frozenset({UNIT, *(each.name for each in loaded.project.deploy)}),
             )
+            if is_dry_run:
+                code = _compare(scope, plan, doors, refs, report)
+                scope.cancel()
+                return code
             current = session.Session(
                 scope,
                 plan,
                 doors,
                 report,
-                wanted=ALL_STEPS,
+                wanted=UNTESTED_STEPS,
                 namespace=cluster.namespace,
                 consent=consent,
                 wrap=lambda steps: given.GivenImages(steps, doors, refs),
@@ -67,26 +73,60 @@ def apply(common: Common, source: str, *, consent: Consent) -> int:
     return reporting(common, body)
 
 
+def _compare(scope: Scope, plan: Plan, doors: Doors, refs: dict[str, str], report: Report) -> int:
+    """Tells what would change; 1 when the server would not take it."""
+    cluster, tools = doors.cluster, Tools(doors.processes, doors.engine)
+    assert cluster is not None
+    manifests = plan.renderers[UNIT].render(scope, plan.units[UNIT], plan.base, cluster.namespace, tools)
+    find = finder(doors, plan.project, cluster, report)
+    placed = {artifact: find(scope, Image(artifact, ref, "")) for artifact, ref in refs.items()}
+    registry = plan.project.cluster.registry
+    named = {
+        artifact: there.ref if there else f"{registry}/{refs[artifact]}" if registry else refs[artifact]
+        for artifact, there in placed.items()
+    }
+    pulled = named if registry else [artifact for artifact, ref in named.items() if "@" in ref]
+    filled = images.fill(manifests, named, tuple(refs), pulled)
+    comparison = Comparison(scope, cluster, report, plan.project.metadata.name, plan.known_units)
+    comparison.unit(UNIT, filled.manifests, ())
+    comparison.end()
+    return 1 if comparison.is_refused else 0
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Files and folders of manifests. `stdin`: the file among them that holds what came on standard input."""
+
+    paths: tuple[str, ...]
+    stdin: str
+
+
 @contextmanager
-def _file(source: str) -> Iterator[Path]:
-    """The manifests as a file; standard input is written to one. Raises: UsageError."""
-    if source != "-":
-        path = Path(source)
-        if not path.is_file():
-            raise UsageError(
-                "there is no such file", where=source, hint="devloop render > FILE, then devloop apply FILE"
-            )
-        yield path.resolve()
-        return
+def _files(sources: Sequence[str]) -> Iterator[_Files]:
+    """The manifests as files; standard input is written to one. Raises: UsageError for what is not there."""
     with tempfile.TemporaryDirectory(prefix="devloop-apply-") as folder:
-        path = Path(folder) / "stdin.yaml"
-        path.write_bytes(sys.stdin.buffer.read())
-        yield path
+        stdin = Path(folder) / "stdin.yaml"
+        paths = [stdin if each == STDIN else _there(each) for each in sources]
+        if STDIN in sources:
+            stdin.write_bytes(sys.stdin.buffer.read())
+        yield _Files(tuple(map(str, dict.fromkeys(paths))), str(stdin))
 
 
-def _with_one_unit(project: model.Project, file: Path) -> model.Project:
+def _there(source: str) -> Path:
+    path = Path(source)
+    if not path.exists():
+        hint = "devloop render > FILE, then devloop apply FILE"
+        raise UsageError("there is no such file or folder", where=source, hint=hint)
+    if path.is_dir() and not any(each.suffix in (".yaml", ".yml", ".json") for each in path.iterdir()):
+        raise UsageError(
+            "has no .yaml, .yml or .json file in it", where=source, hint="devloop render --output-dir makes one"
+        )
+    return path.resolve()
+
+
+def _with_one_unit(project: model.Project, paths: tuple[str, ...]) -> model.Project:
     deadline_s = max((each.ready_deadline_seconds for each in project.deploy), default=300)
-    return replace(project, deploy=(model.Unit(name=UNIT, manifests=(str(file),), ready_deadline_seconds=deadline_s),))
+    return replace(project, deploy=(model.Unit(name=UNIT, manifests=paths, ready_deadline_seconds=deadline_s),))
 
 
 def _tags(scope: Scope, renderer: Renderer, plan: Plan, doors: Doors) -> dict[str, str]:
@@ -105,14 +145,19 @@ def _tags(scope: Scope, renderer: Renderer, plan: Plan, doors: Doors) -> dict[st
 
 @dataclass(frozen=True)
 class _Rendered:
-    """A renderer whose images are named as the engine knows them: without the registry that they are pushed to."""
+    """A renderer whose images are named as the engine knows them: without the registry that they are pushed to.
+
+    `stdin`: see _Files; what comes from there is told so.
+    """
 
     inner: Renderer
     registry: str | None
+    stdin: str
 
     def inputs(self, scope: Scope, unit: model.Unit, base: Path, tools: Tools) -> Inputs:
         return self.inner.inputs(scope, unit, base, tools)
 
     def render(self, scope: Scope, unit: model.Unit, base: Path, namespace: str, tools: Tools) -> tuple[Manifest, ...]:
-        manifests = self.inner.render(scope, unit, base, namespace, tools)
+        found = self.inner.render(scope, unit, base, namespace, tools)
+        manifests = tuple(Manifest(each.object, each.source.replace(self.stdin, "standard input")) for each in found)
         return images.without_registry(manifests, self.registry) if self.registry else manifests

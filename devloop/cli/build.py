@@ -50,7 +50,7 @@ def build(common: Common, options: BuildOptions) -> int:
         if options.is_dry_run and options.is_uncached:
             raise UsageError("a dry run builds nothing", where="--no-cache", hint="leave one of the two out")
         loaded = session.load(common)
-        loaded = replace(loaded, project=_only(loaded.project, options.names))
+        loaded = replace(loaded, project=only(loaded.project, options.names))
         steps: tuple[StepName, ...] = ("build", "place") if options.is_pushed and not options.is_dry_run else ("build",)
         with Scope("build") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, None, lambda: session.connect(common, loaded.project, report).context)
@@ -81,8 +81,8 @@ def build(common: Common, options: BuildOptions) -> int:
     return reporting(common, body)
 
 
-def _only(project: model.Project, names: Sequence[str]) -> model.Project:
-    """The project with the named artifacts and all that they require. Raises: UsageError for a name that is none."""
+def only(project: model.Project, names: Sequence[str]) -> model.Project:
+    """The project with the named artifacts (none: all) and all that they require. Raises: UsageError for a name that is none."""
     artifacts = {each.image: each for each in project.build.artifacts}
     if not artifacts:
         raise UsageError(
@@ -97,21 +97,21 @@ def _only(project: model.Project, names: Sequence[str]) -> model.Project:
                 want(required.image)
 
     for name in names or artifacts:
-        want(_artifact(name, tuple(artifacts)))
+        want(artifact(name, tuple(artifacts)))
     kept = tuple(each for each in project.build.artifacts if each.image in wanted)
     return replace(project, build=replace(project.build, artifacts=kept))
 
 
-def _artifact(name: str, artifacts: Sequence[str]) -> str:
+def artifact(name: str, artifacts: Sequence[str]) -> str:
     """The artifact of this name; its last path part will do, where only one has it."""
     found = [each for each in artifacts if name == each] or [each for each in artifacts if each.endswith(f"/{name}")]
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"several artifacts are called {name}", where="-b", hint=f"say which: {', '.join(found)}")
+        raise UsageError("several artifacts are called so", where=name, hint=f"say which: {', '.join(found)}")
     near = difflib.get_close_matches(name, [*artifacts, *(each.rpartition("/")[2] for each in artifacts)], 1)
     hint = f"did you mean {near[0]}?" if near else f"artifacts are {', '.join(artifacts)}"
-    raise UsageError(f"there is no artifact {name}", where="-b", hint=hint)
+    raise UsageError("there is no artifact of this name", where=name, hint=hint)
 
 
 @dataclass(frozen=True)

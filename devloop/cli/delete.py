@@ -2,49 +2,131 @@
 
 from __future__ import annotations
 
-from devloop import events
+from collections.abc import Collection, Sequence
+
+from devloop import events, graph
 from devloop.cli import session
 from devloop.cli.options import Common
+from devloop.cli.rendering import unknown_unit
 from devloop.cli.report import Report, reporting
+from devloop.config import model
 from devloop.deploy import delete as deploy_delete
+from devloop.deploy import marks
+from devloop.deploy.inventory import Inventory
+from devloop.errors import StepFailed, UsageError
+from devloop.graph import unit_target
+from devloop.products import ObjectRef
 from devloop.scope import Scope
-from devloop.stages import Cluster
+from devloop.stages import ApiRefusal, Cluster
 
 
-def delete(common: Common, *, is_dry_run: bool) -> int:
-    """Deletes by the inventory in the cluster, from any machine, without rendering. Blocks until the objects are gone."""
+def delete(common: Common, units: Sequence[str], *, include: Sequence[str], is_dry_run: bool) -> int:
+    """Deletes by the inventory in the cluster, from any machine, without rendering. Blocks until the objects are gone.
+
+    `units`: only theirs; one that is no more in the file can be named too. `include`: `kind/name` of what is kept otherwise.
+    """
 
     def body(report: Report) -> int:
         loaded = session.load(common)
+        project = loaded.project.metadata.name
         cluster = session.connect(common, loaded.project, report)
         with Scope("delete") as scope, report.interrupts.during(scope.cancel):
             report.emit(
                 events.Session(
                     state="started",
                     command="delete",
-                    project=loaded.project.metadata.name,
+                    project=project,
                     context=cluster.context,
                     namespace=cluster.namespace,
                 )
             )
-            delete_owned(scope, cluster, loaded.project.metadata.name, report, is_dry_run=is_dry_run)
+            named = _named(scope, cluster, loaded.project, units) if units else [None]
+            asked = frozenset(map(_spelt, include))
+            if asked:
+                _check_included(scope, cluster, project, named, asked)
+            delete_owned(scope, cluster, project, report, units=named, asked=asked, is_dry_run=is_dry_run)
         return 0
 
     return reporting(common, body)
 
 
-def delete_owned(scope: Scope, cluster: Cluster, project: str, report: Report, *, is_dry_run: bool = False) -> None:
-    """Deletes what the project owns, and tells what went and what was kept. Raises: Unavailable, StepFailed."""
-    deleted = deploy_delete.delete(
-        scope,
-        cluster,
-        project=project,
-        namespace=cluster.namespace,
-        is_dry_run=is_dry_run,
-        on_line=lambda text: report.emit(events.Notice(message=text)),
-    )
-    words = "would delete" if is_dry_run else "deleted"
-    names = ", ".join(map(str, deleted.deleted)) or "nothing"
-    report.emit(events.Notice(message=f"{words} {names}"))
-    for ref, why in deleted.kept:
-        report.emit(events.Notice(message=f"kept {ref}: {why}"))
+def delete_owned(
+    scope: Scope,
+    cluster: Cluster,
+    project: str,
+    report: Report,
+    *,
+    units: Sequence[str | None] = (None,),
+    asked: Collection[str] = (),
+    is_dry_run: bool = False,
+) -> None:
+    """Deletes what the project owns, and tells what went and what was kept. `units`: one after another; None: all.
+
+    Raises: Unavailable, StepFailed.
+    """
+    has_deleted = False
+    for unit in units:
+        deleted = deploy_delete.delete(
+            scope,
+            cluster,
+            project=project,
+            namespace=cluster.namespace,
+            unit=unit,
+            asked=asked,
+            is_dry_run=is_dry_run,
+            on_line=lambda text: report.emit(events.Notice(message=text)),
+        )
+        has_deleted = has_deleted or bool(deleted.deleted)
+        for ref in deleted.deleted:
+            report.emit(_removed(ref, "would delete" if is_dry_run else "deleted"))
+        for ref, why in deleted.kept:
+            report.emit(_removed(ref, "kept", why))
+    if not has_deleted:
+        report.emit(events.Notice(message=f"{'would delete' if is_dry_run else 'deleted'} nothing"))
+
+
+def _removed(ref: ObjectRef, state: events.RemovedState, why: str = "") -> events.Removed:
+    return events.Removed(state=state, resource=str(ref), api_version=ref.api_version, namespace=ref.namespace, why=why)
+
+
+def _named(scope: Scope, cluster: Cluster, project: model.Project, units: Sequence[str]) -> list[str | None]:
+    """The units' names, those that need others first. Raises: UsageError for one that is neither in the file nor deployed."""
+    inventory = Inventory(project.metadata.name, cluster.namespace)
+    try:
+        members = inventory.members(scope, cluster, inventory.read(scope, cluster))
+    except ApiRefusal as exc:
+        raise StepFailed(f"the cluster refused to tell what is there: {exc.message}") from exc
+    configured = [node.target.removeprefix(unit_target("")) for node in graph.make(project, ("apply",)).nodes]
+    known = [*sorted({marks.annotation(each, marks.UNIT) for each in members} - set(configured)), *reversed(configured)]
+    for word in units:
+        if word.removeprefix("deploy/") not in known:
+            raise unknown_unit(word, sorted(known))
+    wanted = {word.removeprefix("deploy/") for word in units}
+    return [name for name in known if name in wanted]
+
+
+def _spelt(word: str) -> str:
+    kind, slash, name = word.partition("/")
+    if not (kind and slash and name):
+        raise UsageError(
+            "is not of the form KIND/NAME", where=f"--include {word}", hint="persistentvolumeclaim/data, for one"
+        )
+    return f"{kind.lower()}/{name}"
+
+
+def _check_included(
+    scope: Scope, cluster: Cluster, project: str, units: Sequence[str | None], asked: Collection[str]
+) -> None:
+    """Raises: UsageError for a name that is none of what would be kept: a slip of the pen must not pass for a deletion."""
+    kept: set[str] = set()
+    going: set[str] = set()
+    for unit in units:
+        would = deploy_delete.delete(
+            scope, cluster, project=project, namespace=cluster.namespace, unit=unit, is_dry_run=True
+        )
+        kept |= {str(ref) for ref, _ in would.kept}
+        going |= set(map(str, would.deleted))
+    unknown = sorted(set(asked) - kept - going)
+    if unknown:
+        hint = f"what would be kept: {', '.join(sorted(kept)) or 'nothing'}"
+        raise UsageError("the project has no such object", where=f"--include {unknown[0]}", hint=hint)

@@ -22,7 +22,7 @@ from devloop.deploy.apply import Consent
 from devloop.effects.files import Watcher
 from devloop.effects.roots import Skips, everything
 from devloop.errors import ConfigError, DevloopError, UsageError
-from devloop.graph import ALL_STEPS
+from devloop.graph import ALL_STEPS, UNTESTED_STEPS
 from devloop.loop.messages import Changed, Done, Reconfigured, Start
 from devloop.observe.aftercare import Aftercare
 from devloop.observe.forward import Forwarder
@@ -37,6 +37,7 @@ def dev(
     *,
     keep: bool,
     watch: Watch = Watch.native,
+    is_testing: bool = True,
     consent: Consent = Consent(),  # noqa: B008 - frozen
 ) -> int:
     """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once. `consent`: what an apply may do besides."""
@@ -46,7 +47,9 @@ def dev(
         cluster = session.connect(common, loaded.project, report)
         with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
-            live = Development(scope, common, loaded, cluster, report, watch=watch, consent=consent)
+            live = Development(
+                scope, common, loaded, cluster, report, watch=watch, is_testing=is_testing, consent=consent
+            )
             try:
                 live.run()
             finally:
@@ -74,6 +77,7 @@ class Development:
         report: Report,
         *,
         watch: Watch,
+        is_testing: bool,
         consent: Consent,
     ) -> None:
         self._scope = scope
@@ -94,7 +98,7 @@ class Development:
             session.plan(loaded),
             doors,
             report,
-            wanted=ALL_STEPS,
+            wanted=ALL_STEPS if is_testing else UNTESTED_STEPS,
             namespace=cluster.namespace,
             live=self,
             is_staying=True,
@@ -225,7 +229,7 @@ class Development:
         self._watch(self._session.tracker.roots())
         current.loop.post(
             Reconfigured(
-                graph.make(loaded.project, ALL_STEPS),
+                graph.make(loaded.project, current.wanted),
                 current.tracker.digests(),
                 files=(loaded.file.name,),
                 builds=loaded.project.build.concurrency,

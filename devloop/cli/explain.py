@@ -18,8 +18,9 @@ from devloop.cli.report import Report, reporting
 from devloop.config.load import Loaded
 from devloop.deploy import apply as deploy_apply
 from devloop.errors import DevloopError, Unavailable, UsageError
-from devloop.graph import image_target
+from devloop.graph import Node, image_target
 from devloop.loop.explain import Known, of_file, of_target
+from devloop.loop.image_steps import image_ref
 from devloop.products import Inputs
 from devloop.scope import Scope
 from devloop.stages import Cluster
@@ -58,7 +59,7 @@ class _Explanation:
             session.plan(loaded),
             doors,
             replace(report, emit=self._listen),
-            wanted=("build", "place", "render"),
+            wanted=("build", "test", "place", "render"),
             namespace=common.namespace or loaded.project.cluster.namespace or "",
             wrap=lambda steps: naming.NamesOnly(steps, loaded.project.cluster.registry),
         )
@@ -94,7 +95,10 @@ class _Explanation:
         told = of_target(self._known, target, digest=digest, ref=self._refs.get(artifact or "", ""))
         if told.why:
             return told
-        is_owed, why = self._build_owed(told) if artifact else self._apply_owed(target)
+        if target in state.graph.tested:
+            is_owed, why = self._test_owed(state.graph.tested[target], digest)
+        else:
+            is_owed, why = self._build_owed(told) if artifact else self._apply_owed(target)
         return replace(told, owed=is_owed, why=why)
 
     def _build_owed(self, told: events.Target) -> tuple[bool | None, tuple[str, ...]]:
@@ -107,6 +111,22 @@ class _Explanation:
         if found is None:
             return True, ("the engine has no image of this name, which stands for what is on disk",)
         return False, (f"the engine has it: {found.image_id}",)
+
+    def _test_owed(self, artifact: str, digest: str) -> tuple[bool | None, tuple[str, ...]]:
+        if artifact not in self._refs:
+            return None, (f"what {image_target(artifact)} is made from cannot be told",)
+        try:
+            found = self._session.doors.engine.inspect(image_ref(artifact, self._built(artifact)))
+        except Unavailable as exc:
+            return None, (exc.message,)
+        if found is None:
+            return True, ("its image is to be built",)
+        if self._session.passed.has(self._loaded.base, found.image_id, digest):
+            return False, (f"they passed before: {found.image_id}",)
+        return True, ("these tests did not pass on this image yet",)
+
+    def _built(self, artifact: str) -> str:
+        return self._state.have[Node(image_target(artifact), "build")].digest
 
     def _apply_owed(self, target: str) -> tuple[bool | None, tuple[str, ...]]:
         if target in self._failures:

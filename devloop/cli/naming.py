@@ -1,6 +1,6 @@
 """Steps that build and place nothing: what an image would be called follows from its inputs alone.
 
-Comes in: the steps of a session. Goes out: the same, with `build` and `place` reduced to names.
+Comes in: the steps of a session. Goes out: the same, with `build`, `test` and `place` reduced to names.
 """
 
 from __future__ import annotations
@@ -12,27 +12,37 @@ from devloop.loop.image_steps import image_ref
 from devloop.loop.messages import Start
 from devloop.loop.state import State
 from devloop.loop.steps import Steps
-from devloop.products import Image, Outcome, Placed, Product, Rendered
+from devloop.products import Image, Outcome, Passed, Placed, Product, Rendered
 from devloop.render import images
 from devloop.scope import Scope
 
 
 class NamesOnly:
-    """See loop.run.RunStep. `registry`: where the cluster would take images from, if from one."""
+    """See loop.run.RunStep. `registry`: where the cluster would take images from, if from one.
 
-    def __init__(self, steps: Steps, registry: str | None) -> None:
+    `find`: asks whether the image is there for good; then it has the name that `run` gives it, with a digest.
+    """
+
+    def __init__(
+        self, steps: Steps, registry: str | None, find: Callable[[Scope, Image], Placed | None] | None = None
+    ) -> None:
         self._steps = steps
         self._registry = registry
+        self._find = find
 
     def __call__(self, scope: Scope, start: Start, product: Callable[[Node], Product]) -> Outcome:
         artifact = start.node.target.removeprefix("image/")
         if start.node.step == "build":
             self._steps.check_inputs(start.node.target)
             return Outcome(Image(artifact, image_ref(artifact, start.digest), ""), skipped="only named")
+        if start.node.step == "test":
+            return Outcome(Passed(start.node.target.removeprefix("test/"), ""), skipped="only named")
         if start.node.step == "place":
             image = product(Node(start.node.target, "build"))
             if not isinstance(image, Image):
                 raise TypeError(f"a build step left {image!r}")
+            if self._find and (placed := self._find(scope, image)):
+                return Outcome(placed, skipped="only named")
             ref = f"{self._registry}/{image.ref}" if self._registry else image.ref
             return Outcome(Placed(artifact, ref, ""), skipped="only named")
         return self._steps(scope, start, product)
@@ -50,4 +60,5 @@ def filled(state: State, unit: str, registry: str | None) -> images.Filled:
     if not isinstance(rendered, Rendered):
         raise TypeError(f"a render step left {rendered!r}")
     named = refs(state)
-    return images.fill(rendered.manifests, named, tuple(state.graph.images), named if registry else ())
+    pulled = named if registry else {name for name, ref in named.items() if "@" in ref}
+    return images.fill(rendered.manifests, named, tuple(state.graph.images), pulled)

@@ -61,6 +61,11 @@ TagOption = Annotated[
 ]
 
 
+SkipTests = Annotated[
+    bool, typer.Option("--skip-tests", help="Take images to the cluster untested, whatever `test` says.")
+]
+
+
 class Watch(StrEnum):
     """How `dev` hears of changes on disk."""
 

@@ -1,61 +1,80 @@
 """`devloop render`: the manifests as they would be applied, without building and without a cluster.
 
-It is the same loop as `run` on a smaller graph, whose build and place steps only work out the names: a tag follows from the inputs.
-The engine is only asked which base images it has.
+The engine is only asked which base images it has; with `--offline` not even that.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 import typer
 
 from devloop import events
+from devloop.cli import folder as output_folder
 from devloop.cli import session
-from devloop.cli.naming import NamesOnly, filled
 from devloop.cli.options import Common, Output
+from devloop.cli.rendering import chosen, rendered
 from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.errors import Unavailable, UsageError
-from devloop.loop.state import State
 from devloop.loop.surroundings import Doors
 from devloop.products import Manifest
 from devloop.scope import Scope
 
 
-def render(common: Common) -> int:
-    """Prints the manifests on standard output (YAML, or with `--output json` one List); all else goes to standard error."""
+def render(common: Common, what: Sequence[str], *, folder: Path | None, is_offline: bool) -> int:
+    """Prints the manifests on standard output (YAML, or with `--output json` one List); all else goes to standard error.
+
+    `what`: units; all without any. `folder`: where to write them instead, one file an object. Blocks; Ctrl-C ends it with 130.
+    """
 
     def body(report: Report) -> int:
         loaded = session.load(common)
+        units = chosen(loaded.project, what)
+        if folder is not None:
+            output_folder.check(folder)
         namespace = common.namespace or loaded.project.cluster.namespace or ""
         with Scope("render") as scope, report.interrupts.during(scope.cancel):
-            doors = _open_doors(scope, common, loaded.project, report)
-            current = session.Session(
-                scope,
-                session.plan(loaded),
-                doors,
-                report,
-                wanted=("build", "place", "render"),
-                namespace=namespace,
-                wrap=lambda steps: NamesOnly(steps, loaded.project.cluster.registry),
-            )
-            current.tracker.track(scope, current.steps.listings())
-            if problem := current.tracker.unanswered:
-                report.emit(
-                    events.Notice(
-                        message=f"tags are not those of `devloop run`, which hang on base images: {problem.message}",
-                        hint=problem.hint or "",
-                    )
-                )
-            state = current.run(is_partial=False, until_idle=True)
+            doors = _offline() if is_offline else _open_doors(scope, common, loaded.project, report)
+            filled = rendered(scope, loaded, doors, report, units, namespace=namespace)
             scope.cancel()
-        code = session.exit_code(state)
-        if code == 0:
-            typer.echo(_text(_filled(state, report, loaded.project.cluster.registry), common.output), nl=False)
-        return code
+        for each in filled.values():
+            for warning in each.warnings:
+                report.emit(warning)
+        manifests = [one for each in filled.values() for one in each.manifests]
+        if folder is None:
+            typer.echo(_text(manifests, common.output), nl=False)
+        else:
+            _write(folder, manifests, report)
+        return 0
 
     return reporting(common, body, to_stderr=True)
+
+
+def _write(folder: Path, manifests: Sequence[Manifest], report: Report) -> None:
+    written = output_folder.write(folder, manifests)
+    gone = f", {written.removed} of an earlier render removed" if written.removed else ""
+    report.emit(events.Notice(message=f"{len(manifests)} objects in {folder}: {written.changed} files written{gone}"))
+
+
+class _Unasked:
+    """An engine that is not asked anything."""
+
+    def __getattr__(self, _name: str) -> Callable[..., NoReturn]:
+        def refuse(*_args: object, **_named: object) -> NoReturn:
+            raise Unavailable("--offline asks no engine", hint="they are the same where no artifact has a base image")
+
+        return refuse
+
+
+def _offline() -> Doors:
+    from devloop.effects.process import RealProcesses
+
+    engine: Any = _Unasked()
+    return Doors(RealProcesses(), engine)
 
 
 def _open_doors(scope: Scope, common: Common, project: model.Project, report: Report) -> Doors:
@@ -76,17 +95,7 @@ def _open_doors(scope: Scope, common: Common, project: model.Project, report: Re
         return session.open_doors(scope, None)
 
 
-def _filled(state: State, report: Report, registry: str | None) -> list[Manifest]:
-    manifests: list[Manifest] = []
-    for unit in state.graph.units:
-        found = filled(state, unit, registry)
-        manifests += found.manifests
-        for warning in found.warnings:
-            report.emit(warning)
-    return manifests
-
-
-def _text(manifests: list[Manifest], output: Output) -> str:
+def _text(manifests: Sequence[Manifest], output: Output) -> str:
     objects = [each.object for each in manifests]
     if output is Output.json:
         return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}) + "\n"

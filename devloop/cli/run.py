@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from devloop.cli import given, session
@@ -10,26 +11,31 @@ from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.deploy.apply import Consent
 from devloop.errors import UsageError
-from devloop.graph import ALL_STEPS
+from devloop.graph import ALL_STEPS, UNTESTED_STEPS
 from devloop.scope import Scope
 
 
-def run(
-    common: Common,
-    images: Path | None = None,
-    *,
-    is_uncached: bool = False,
-    tag: str = "",
-    consent: Consent = Consent(),  # noqa: B008 - frozen
-) -> int:
-    """Runs one pass and leaves what it deployed. Blocks; Ctrl-C ends it with 130 once what is being applied is applied.
+@dataclass(frozen=True)
+class RunOptions:
+    """`images`: a file of images to deploy, in place of building and testing any. `is_uncached`: build all of them anew, from nothing.
 
-    `images`: a file of images to deploy, in place of building any. `is_uncached`: build all of them anew, from nothing.
-    `tag`: a readable tag for them, in place of the one that the configuration gives them. `consent`: what an apply may do besides.
+    `tag`: a readable tag for them, in place of the one that the configuration gives them. `is_testing`: whether tests have a say.
+    `consent`: what an apply may do besides.
     """
 
+    images: Path | None = None
+    is_uncached: bool = False
+    tag: str = ""
+    is_testing: bool = True
+    consent: Consent = Consent()
+
+
+def run(common: Common, options: RunOptions) -> int:
+    """Runs one pass and leaves what it deployed. Blocks; Ctrl-C ends it with 130 once what is being applied is applied."""
+
     def body(report: Report) -> int:
-        if images is not None and is_uncached:
+        images = options.images
+        if images is not None and options.is_uncached:
             raise UsageError("--images builds nothing", where="--no-cache", hint="leave one of the two out")
         loaded = session.load(common)
         plan = session.plan(loaded)
@@ -42,12 +48,12 @@ def run(
                 plan if images is None else given.plan_with(plan, refs),
                 doors,
                 report,
-                wanted=ALL_STEPS,
+                wanted=ALL_STEPS if options.is_testing and images is None else UNTESTED_STEPS,
                 namespace=cluster.namespace,
-                consent=consent,
+                consent=options.consent,
                 is_reusing=True,
-                is_uncached=is_uncached,
-                tag_policy=model.TagPolicy(fixed=tag) if tag else loaded.project.build.tag_policy,
+                is_uncached=options.is_uncached,
+                tag_policy=model.TagPolicy(fixed=options.tag) if options.tag else loaded.project.build.tag_policy,
                 wrap=(lambda steps: steps) if images is None else (lambda steps: given.GivenImages(steps, doors, refs)),
             )
             current.started("run")

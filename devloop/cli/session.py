@@ -30,6 +30,7 @@ from devloop.stages import Cluster, Placer
 from devloop.store.digests import FileDigests
 from devloop.store.folders import cache_folder
 from devloop.store.index import Index
+from devloop.store.passes import Passes
 from devloop.store.rebuilds import Rebuilds
 
 RECOVERY_S = (0.5, 1.0, 2.0, 5.0)
@@ -113,18 +114,29 @@ class Session:
         self.wanted = frozenset(wanted)
         self._live = live or NobodyLive()
         self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base, self._image_id)
+        self.passed = Passes(cache_folder() / "passed")
         around = Surroundings(
-            current, doors, self.tracker, report.emit, namespace, self._post, self._live, is_staying, consent
+            current,
+            doors,
+            self.tracker,
+            report.emit,
+            namespace,
+            self._post,
+            self._live,
+            is_staying,
+            wanted=self.wanted,
+            consent=consent,
         )
         self.steps = Steps(
             around,
             ImagePolicy(
-                _once(choose or self._choose),
+                once(choose or self._choose),
                 self._rebuilds(current) if is_uncached else Rebuilds(cache_folder() / "rebuilds"),
                 is_reusing=is_reusing and not is_uncached,
                 is_uncached=is_uncached,
                 tag=lambda scope: tags.readable(scope, tag_policy, current.base, doors.processes) if tag_policy else "",
             ),
+            self.passed,
         )
         self.loop = Loop(
             scope,
@@ -210,7 +222,7 @@ class Session:
                     told = exc.message
 
 
-def _once(choose: Callable[[Scope], Placer]) -> Callable[[Scope], Placer]:
+def once(choose: Callable[[Scope], Placer]) -> Callable[[Scope], Placer]:
     """Remembers the first answer; a failure is asked again."""
     lock = threading.Lock()
     found: list[Placer] = []

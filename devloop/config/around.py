@@ -39,6 +39,52 @@ class Hooks:
 
 
 @dataclass(frozen=True)
+class UnitHook:
+    """A command around the rendering or the deploy of a unit, on this machine or in a container."""
+
+    command: str = _doc(
+        "A shell command. It gets DEVLOOP_PROJECT, DEVLOOP_UNIT, DEVLOOP_NAMESPACE and DEVLOOP_CONTEXT; after rendering also "
+        "DEVLOOP_MANIFESTS, a file with what was rendered.",
+        examples=["./seed.sh", "rails db:migrate"],
+    )
+    resource: str | None = _doc(
+        "Run it with `sh -c` in a pod of this `kind/name`, the newest that is ready, instead of on this machine. Around a deploy only.",
+        default=None,
+        examples=["deployment/api"],
+    )
+    container: str | None = _doc("The container. Default: the pod's first one.", default=None)
+    inputs: tuple[str, ...] = _doc(
+        "Files, folders or globs, relative to this file. The hook then runs only when they, or the command, changed since it last ended "
+        "well for these objects; an edit of them counts as one of the unit. Without: whenever the unit is rendered, or its deploy writes "
+        "something.",
+        default=(),
+        examples=[["seeds/**"]],
+    )
+    dir: str | None = _doc("Where it runs, relative to this file. Default: the folder of this file.", default=None)
+    os: tuple[str, ...] = _doc(
+        "The systems on which it runs: linux, darwin, windows. Default: all.",
+        default=(),
+        examples=[["linux", "darwin"]],
+    )
+    timeout_seconds: int = _doc("How long it may take.", default=300, minimum=1)
+
+
+@dataclass(frozen=True)
+class UnitHooks:
+    """Commands around a unit, one after the other; one that fails is a failed step.
+
+    What those before rendering write into the unit's files has to be the same for the same sources, or it would begin anew for ever.
+    """
+
+    before_render: tuple[UnitHook, ...] = _doc("Before it is rendered.", default=())
+    after_render: tuple[UnitHook, ...] = _doc("After that: to check what was rendered, for one.", default=())
+    before_deploy: tuple[UnitHook, ...] = _doc(
+        "Before its first object is written; in a container only if there is one by then.", default=()
+    )
+    after_deploy: tuple[UnitHook, ...] = _doc("Once it is ready.", default=())
+
+
+@dataclass(frozen=True)
 class GitCommit:
     """A tag from git, with `-dirty` where the project's folder has changes that are not committed."""
 

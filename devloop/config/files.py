@@ -14,7 +14,7 @@ from devloop import globs
 from devloop.config import model
 from devloop.config.names import suggestion
 from devloop.config.paths import Finding, KeyPath, Positions
-from devloop.config.rules.places import ARTIFACTS, UNITS, numbered
+from devloop.config.rules.places import ARTIFACTS, TESTS, UNITS, numbered
 
 Rule = Callable[[model.Project, Path, Positions], list[Finding]]
 
@@ -123,6 +123,20 @@ def values_files_exist(project: model.Project, base: Path, _: Positions) -> list
     ]
 
 
+def tests_exist(project: model.Project, base: Path, positions: Positions) -> list[Finding]:
+    found = []
+    for test, path in numbered(project.test, TESTS):
+        context = base / test.context
+        if not os.path.isdir(context):
+            here = positions.first((*path, "context"), (*path, "image"))
+            found.append(_missing(here, "folder", test.context, base, is_folder=True))
+            continue
+        for pattern, here in numbered(test.structure_tests, (*path, "structureTests")):
+            if pattern and not globs.expand(context, (pattern,)):
+                found.append(Finding(here, f"`{pattern}` matches no file", _nearest(context, pattern)))
+    return found
+
+
 def _missing(here: KeyPath, what: str, name: str, base: Path, *, is_folder: bool, hint: str | None = None) -> Finding:
     return Finding(here, f"no {what} `{name}`", hint or _neighbour(base, name, is_folder=is_folder))
 
@@ -173,4 +187,5 @@ RULES: tuple[Rule, ...] = (
     kustomizations_exist,
     charts_exist,
     values_files_exist,
+    tests_exist,
 )

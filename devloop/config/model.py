@@ -20,6 +20,8 @@ from devloop.config.around import (
     Hooks,
     TagComponent,
     TagPolicy,
+    UnitHook,
+    UnitHooks,
 )
 from devloop.config.builders import (
     Bazel,
@@ -33,9 +35,10 @@ from devloop.config.builders import (
     Secret,
 )
 from devloop.config.documented import doc as _doc
+from devloop.config.tests import CustomTest, CustomTestDependencies, ImageTest
 from devloop.config.units import Helm, Kustomize, Need, Unit
 
-# Those of `around`, `builders` and `units` are read as this module's: one module has the whole configuration.
+# Those of `around`, `builders`, `tests` and `units` are read as this module's: one module has the whole configuration.
 __all__ = [
     "Bazel",
     "Buildpacks",
@@ -43,6 +46,8 @@ __all__ = [
     "Custom",
     "CustomDependencies",
     "CustomTemplate",
+    "CustomTest",
+    "CustomTestDependencies",
     "DateTime",
     "Docker",
     "EnvTemplate",
@@ -50,6 +55,7 @@ __all__ = [
     "Helm",
     "Hook",
     "Hooks",
+    "ImageTest",
     "Jib",
     "Ko",
     "Kustomize",
@@ -58,6 +64,8 @@ __all__ = [
     "TagComponent",
     "TagPolicy",
     "Unit",
+    "UnitHook",
+    "UnitHooks",
 ]
 
 API_VERSION = "devloop/v1"
@@ -215,9 +223,9 @@ class Patch:
 class Profile:
     """Changes to the configuration that are made together, when asked for or when something is so.
 
-    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward` and `logs` is laid over the rest of the file: mappings merge,
-    lists of named things merge by their names, anything else is replaced; `null` takes a value away. Before a value, `!replace` puts it
-    in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name out of its list.
+    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs` and `test` is laid over the rest of the file: mappings
+    merge, lists of named things merge by their names, anything else is replaced; `null` takes a value away. Before a value, `!replace`
+    puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name out of its list.
     """
 
     merged_by: ClassVar[tuple[str, ...]] = ("name",)
@@ -233,6 +241,7 @@ class Profile:
     cluster: Cluster | None = _doc("As at the top.", part=True, default=None)
     port_forward: tuple[PortForward, ...] = _doc("As at the top.", part=True, default=())
     logs: Logs | None = _doc("As at the top.", part=True, default=None)
+    test: tuple[ImageTest, ...] = _doc("As at the top.", part=True, default=())
 
 
 @dataclass(frozen=True)
@@ -246,4 +255,5 @@ class Project:
     cluster: Cluster = _doc("Where to deploy.", default=Cluster())
     port_forward: tuple[PortForward, ...] = _doc("Ports to have on this machine while `dev` runs.", default=())
     logs: Logs = _doc("Whose logs are shown, and how.", default=Logs())
+    test: tuple[ImageTest, ...] = _doc("Tests of images, between their build and the cluster.", default=())
     profiles: tuple[Profile, ...] = _doc("Sets of changes for other machines, clusters or purposes.", default=())

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from devloop.config.around import UnitHooks
 from devloop.config.documented import doc as _doc
 from devloop.config.documented import mapping as _mapping
 
@@ -131,6 +132,7 @@ class Unit:
     )
     kustomize: Kustomize | None = _doc("Render with kustomize.", default=None)
     helm: Helm | None = _doc("Render with helm.", default=None)
+    hooks: UnitHooks | None = _doc("Commands around its rendering and its deploy.", default=None)
     ready_deadline_seconds: int = _doc("How long its objects may take to become ready.", default=300, minimum=1)
 
     @property

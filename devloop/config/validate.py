@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from devloop.config import model, names
 from devloop.config.paths import Finding, Positions
-from devloop.config.rules import around, artifacts, profiles, units
+from devloop.config.rules import around, artifacts, profiles, tests, units
 from devloop.config.rules.places import ROOT, UNITS, Rule, no_label
 
 
@@ -36,4 +36,5 @@ RULES: tuple[Rule, ...] = (
     *units.RULES,
     *around.RULES,
     *profiles.RULES,
+    *tests.RULES,
 )

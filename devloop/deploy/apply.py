@@ -7,9 +7,9 @@ takes no object from another project, nor a field from another manager.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from devloop.deploy import marks, plan, prune
+from devloop.deploy import marks, plan, prune, recreate
 from devloop.deploy.inventory import Inventory
 from devloop.deploy.plan import Consent, Job, Owner, Planned, Prepared, Tell
 from devloop.deploy.send import send
@@ -18,7 +18,7 @@ from devloop.products import Applied, Manifest, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
 
-__all__ = ["Consent", "Owner", "Planned", "Prepared", "apply", "prepare", "preview"]
+__all__ = ["Consent", "Owner", "Planned", "Prepared", "apply", "may_recreate", "prepare", "preview"]
 
 
 def apply(
@@ -33,19 +33,22 @@ def apply(
     consent: Consent = Consent(),  # noqa: B008 - frozen
     on_line: Tell = lambda _line: None,
     on_left: Tell | None = None,
+    before: Callable[[bool], None] = lambda _is_due: None,
 ) -> tuple[Applied, int]:
     """Applies a unit, prunes what it no longer renders, and says how many objects were written.
 
     `namespace`: for objects that name none, and the inventory's. `images`: artifact → ref, for the product. `held`: manifests that
     wait for an image, with its artifact: neither applied nor pruned. `consent`: what the user allowed. `on_line` is told what was done
     besides: objects made anew, fields taken over, drift put right; `on_left` (the same, by default) what stays as it is, which is the
-    same every time: objects that are kept, replicas of an autoscaler. Blocks; the scope ends it before the first write only. Objects of
-    one wave (`order`) that are refused do not stop each other; later waves are not begun then and nothing is pruned.
+    same every time: objects that are kept, replicas of an autoscaler. `before` is called before the first write, with whether there is
+    one. Blocks; the scope ends it before the first write only. Objects of one wave (`order`) that are refused do not stop each other;
+    later waves are not begun then and nothing is pruned.
 
     Raises: StepFailed with the first refusal and its place, the others as evidence; Unavailable.
     """
     job = Job(cluster, Inventory(owner.project, namespace), owner, consent, on_line, on_left or on_line)
     prepared = plan.prepare(scope, job, manifests, held)
+    before(any(each.is_due for each in prepared.planned) or bool(prepared.stale))
     scope.check()
     # From here on the scope cannot stop it: half of a change is worse than one too many.
     with Scope(f"apply {owner.unit}") as uncancelled:
@@ -76,13 +79,26 @@ def preview(
     return (*written, *((marks.ref_of(each), "is rendered no longer") for each in (*going, *adopted)))
 
 
-def prepare(scope: Scope, cluster: Cluster, *, owner: Owner, namespace: str, manifests: Sequence[Manifest]) -> Prepared:
-    """What `apply` would send and prune now, object by object.
+def prepare(
+    scope: Scope,
+    cluster: Cluster,
+    *,
+    owner: Owner,
+    namespace: str,
+    manifests: Sequence[Manifest],
+    definitions: Sequence[Manifest] = (),
+) -> Prepared:
+    """What `apply` would send and prune now, object by object. `definitions`: see resolve.
 
     Writes nothing. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
     """
     job = Job(cluster, Inventory(owner.project, namespace), owner, Consent(), _nobody, _nobody)
-    return plan.prepare(scope, job, manifests, ())
+    return plan.prepare(scope, job, manifests, (), definitions)
+
+
+def may_recreate(live: Object, applyset: str) -> bool:
+    """Whether the object may be deleted and made again, unasked, where a change is not possible in place."""
+    return not recreate.why_not(marks.ref_of(live), live, applyset)
 
 
 def _nobody(_line: str) -> None:

@@ -86,7 +86,7 @@ class Inventory:
         live = cluster.get(scope, self.parent)
         if live is None:
             return Contents()
-        if marks.label(live, ID) != self.applyset or not marks.annotation(live, TOOLING).startswith("devloop/"):
+        if marks.label(live, ID) != self.applyset or not _is_ours(live):
             raise StepFailed(
                 f"{self.parent} is not devloop's, so the inventory cannot be kept in it",
                 where=f"{self.parent} in namespace {self.namespace}",
@@ -151,6 +151,28 @@ class Inventory:
             "resourceVersion": contents.version or _NEVER,
         }
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+
+@dataclass(frozen=True)
+class Parent(Inventory):
+    """An inventory that was found in the cluster: `project` is its parent's name, for that is all that is left of the project's."""
+
+    @property
+    def name(self) -> str:
+        """The parent's name."""
+        return self.project
+
+
+def parents(scope: Scope, cluster: Cluster) -> list[Parent]:
+    """The inventories of all projects, in all namespaces. Blocks. Raises: ApiRefusal."""
+    found = cluster.list(scope, "v1", "ConfigMap", labels=ID)
+    known = [Parent(each["metadata"]["name"], each["metadata"]["namespace"]) for each in found if _is_ours(each)]
+    named = {marks.label(each, ID) for each in found}
+    return sorted((each for each in known if each.applyset in named), key=lambda each: (each.namespace, each.name))
+
+
+def _is_ours(parent: Object) -> bool:
+    return marks.annotation(parent, TOOLING).startswith("devloop/")
 
 
 def _group_kinds(kinds: Iterable[Kind]) -> str:

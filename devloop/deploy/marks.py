@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,10 @@ UNIT = "devloop.dev/unit"
 DIGEST = "devloop.dev/digest"
 ADOPTED = "devloop.dev/adopted"
 KEEP = "devloop.dev/keep"
-_OURS = frozenset({PROJECT, UNIT, DIGEST, ADOPTED})
+SOURCE = "devloop.dev/source"  # the file that it was last applied from; without the line, which moves with every edit above it
+ROLLED_BACK = "devloop.dev/rolled-back"  # the revision whose pod template `devloop rollback` brought back
+_OURS = frozenset({PROJECT, UNIT, DIGEST, ADOPTED, SOURCE, ROLLED_BACK})
+_LINE = re.compile(r"(?::\d+)+$")
 
 _SET_BY_SERVER = frozenset(
     {"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields"}
@@ -58,7 +62,7 @@ def label(live: Mapping[str, Any] | None, name: str) -> str:
 
 def prepared(obj: Object, resource: Resource, namespace: str) -> Object:
     """The object as its author means it: in its namespace, without what only the server sets, a Secret's text encoded."""
-    metadata = {name: value for name, value in obj["metadata"].items() if name not in _SET_BY_SERVER}
+    metadata = authored(obj["metadata"])
     if not resource.is_namespaced:
         metadata.pop("namespace", None)
     elif not metadata.get("namespace"):
@@ -67,6 +71,11 @@ def prepared(obj: Object, resource: Resource, namespace: str) -> Object:
     if "." not in obj["apiVersion"].partition("/")[0] or obj["apiVersion"].partition("/")[0].endswith(".k8s.io"):
         made.pop("status", None)
     return _encoded(made) if (obj["apiVersion"], obj["kind"]) == ("v1", "Secret") else made
+
+
+def authored(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata without what only the server sets."""
+    return {name: value for name, value in metadata.items() if name not in _SET_BY_SERVER}
 
 
 def _encoded(secret: Object) -> Object:
@@ -83,10 +92,13 @@ def _encoded(secret: Object) -> Object:
     return {**{name: value for name, value in secret.items() if name != "stringData"}, "data": {**data, **encoded}}
 
 
-def marked(obj: Object, *, applyset: str, project: str, unit: str, is_adopted: bool) -> Object:
-    """The object as it is sent. Its digest is of everything else in it."""
+def marked(obj: Object, *, applyset: str, project: str, unit: str, source: str, is_adopted: bool) -> Object:
+    """The object as it is sent. Its digest is of everything else in it. `source`: where it is written, `k8s/api.yaml:12`."""
     metadata = obj["metadata"]
     annotations = {**(metadata.get("annotations") or {}), PROJECT: project, UNIT: unit}
+    file = _LINE.sub("", source)
+    if file and not file.startswith("/"):  # which would differ from machine to machine, and so would the digest
+        annotations[SOURCE] = file
     if is_adopted:
         annotations[ADOPTED] = "true"
     labels = {**(metadata.get("labels") or {}), PART_OF: applyset}
@@ -103,6 +115,19 @@ def removal(live: Mapping[str, Any]) -> Object:
     if mine := sorted(name for name in _OURS if annotation(live, name)):
         found["annotations"] = dict.fromkeys(mine)
     return found
+
+
+def unmarked(obj: Object) -> Object:
+    """The object without our marks."""
+    metadata = dict(obj["metadata"])
+    labels = {name: value for name, value in (metadata.pop("labels", None) or {}).items() if name != PART_OF}
+    annotations = {
+        name: value for name, value in (metadata.pop("annotations", None) or {}).items() if name not in _OURS
+    }
+    for field, values in (("labels", labels), ("annotations", annotations)):
+        if values:
+            metadata[field] = values
+    return {**obj, "metadata": metadata}
 
 
 def digest(obj: Object) -> str:
@@ -124,6 +149,12 @@ def why_kept(live: Mapping[str, Any]) -> str:
     if _PRECIOUS.get(ref.kind) == ref.group:
         return f"a {ref.kind} is deleted only by name"
     return ""
+
+
+def rolled_back(live: Mapping[str, Any] | None) -> str:
+    """What to say of an object that `devloop rollback` has changed since it was applied; "" for any other."""
+    revision = annotation(live, ROLLED_BACK)
+    return f"was rolled back to revision {revision} by devloop rollback" if revision else ""
 
 
 def is_adopted(live: Mapping[str, Any] | None) -> bool:

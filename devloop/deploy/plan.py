@@ -82,6 +82,8 @@ class Planned:
         """Why it is sent."""
         if self.live is None:
             return "is not there"
+        if told := marks.rolled_back(self.live):
+            return told
         return "was changed outside of devloop" if self.is_drifted else "is rendered differently"
 
 
@@ -96,13 +98,19 @@ class Prepared:
     waiting: tuple[tuple[ObjectRef, str], ...]
 
 
-def prepare(scope: Scope, job: Job, manifests: Sequence[Manifest], held: Sequence[tuple[Manifest, str]]) -> Prepared:
+def prepare(
+    scope: Scope,
+    job: Job,
+    manifests: Sequence[Manifest],
+    held: Sequence[tuple[Manifest, str]],
+    definitions: Sequence[Manifest] = (),
+) -> Prepared:
     """Compares what is rendered with what is there. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
 
-    `held`: manifests that wait for an image, with its artifact.
+    `held`: manifests that wait for an image, with its artifact. `definitions`: see resolve.
     """
     try:
-        wanted = resolve(scope, job.cluster, manifests, job.namespace)
+        wanted = resolve(scope, job.cluster, manifests, job.namespace, definitions)
         waiting = tuple(
             (one.ref, why) for each, why in held for one in resolve(scope, job.cluster, [each], job.namespace)
         )
@@ -201,6 +209,7 @@ def _planned(job: Job, wanted: Wanted, live: Object | None) -> Planned:
         applyset=job.inventory.applyset,
         project=job.inventory.owner,
         unit=job.owner.unit,
+        source=wanted.source,
         is_adopted=is_adopted,
     )
     if live is None or live["metadata"].get("deletionTimestamp"):

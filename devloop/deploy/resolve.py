@@ -27,13 +27,15 @@ class Wanted:
     resource: Resource
 
 
-def resolve(scope: Scope, cluster: Cluster, manifests: Iterable[Manifest], namespace: str) -> list[Wanted]:
-    """The objects that the manifests mean, without marks. Blocks.
+def resolve(
+    scope: Scope, cluster: Cluster, manifests: Iterable[Manifest], namespace: str, definitions: Iterable[Manifest] = ()
+) -> list[Wanted]:
+    """The objects that the manifests mean, without marks. `definitions`: manifests of others that may define kinds. Blocks.
 
     Raises: StepFailed for kinds that neither the cluster knows nor a definition among the manifests, and for one object twice.
     """
     manifests = list(manifests)
-    defined = _defined([each.object for each in manifests])
+    defined = _defined([each.object for each in (*manifests, *definitions)])
     known: dict[tuple[str, str], Resource | None] = {}
     wanted: list[Wanted] = []
     complaints: list[tuple[str, str]] = []

@@ -80,7 +80,9 @@ def _send(scope: Scope, job: Job, planned: Planned) -> AppliedObject | refusals.
     except ApiRefusal as exc:
         return refusals.refusal(ref, source, planned.body, exc)
     is_changed = live is None or fields.is_other(live, new)
-    if is_changed and planned.is_drifted:
+    if is_changed and (told := marks.rolled_back(live)):
+        job.on_line(f"{ref} {told}; it is again as on disk now")
+    elif is_changed and planned.is_drifted:
         job.on_line(f"{ref} had been changed outside of devloop; put right")
     return AppliedObject(ref, new, source, is_changed)
 

@@ -33,6 +33,7 @@ _PIPE_BYTES = 1 << 20  # the most that an unprivileged pipe holds on Linux
 
 _INSTALL_HINTS = {
     "bazel": "install Bazel, best as Bazelisk: https://bazel.build/install",
+    "container-structure-test": "install it: https://github.com/GoogleContainerTools/container-structure-test#installation",
     "docker": "install Docker: https://docs.docker.com/engine/install/",
     "go": "install Go: https://go.dev/doc/install",
     "gradle": "install Gradle: https://gradle.org/install/, or add its wrapper, ./gradlew",

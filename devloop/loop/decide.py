@@ -245,7 +245,10 @@ def _start_owed(state: State) -> tuple[State, tuple[Action, ...]]:
         return state, ()
     # An old failure of what runs again is history: should its inputs come back, they are tried afresh and explained afresh.
     failed = {node: digest for node, digest in state.failed.items() if node not in running}
-    return replace(state, running=running, failed=failed), tuple(starts)
+    # A test runs for its image or for its own inputs: why it ran once is not why it runs the next time.
+    tests = {each.node.target for each in starts if isinstance(each, Start) and each.node.step == "test"}
+    reasons = {target: why for target, why in state.reasons.items() if target not in tests}
+    return replace(state, running=running, failed=failed, reasons=reasons), tuple(starts)
 
 
 def _reason(state: State, node: Node) -> str:
@@ -255,6 +258,8 @@ def _reason(state: State, node: Node) -> str:
             return state.reasons.get(node.target) or (
                 "first time in this session" if have is None else "a required image changed"
             )
+        case "test":
+            return state.reasons.get(node.target) or "new image"
         case "place":
             return "new image"
         case "await":

@@ -7,12 +7,12 @@ It starts nothing, and does not say whether work is owed: that takes the engine 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devloop import events
 from devloop.errors import DevloopError
-from devloop.graph import ALL_STEPS, Graph, image_target, unit_target
+from devloop.graph import ALL_STEPS, image_target, image_test_target, unit_target
 from devloop.loop.state import State
 from devloop.products import Inputs
 
@@ -53,7 +53,10 @@ def of_target(known: Known, target: str, *, digest: str, ref: str = "") -> event
         builds_on = tuple(map(image_target, graph.images[name]))
         built = sorted(graph.dependants[name] - {name})
         users = (unit_target(unit) for unit in graph.units if name in known.state.uses(unit_target(unit)))
-        feeds = (*map(image_target, built), *users)
+        tests = (each for each in (image_test_target(name),) if each in graph.tested)
+        feeds = (*tests, *map(image_target, built), *users)
+    elif target in graph.tested:
+        builds_on, feeds = (image_target(graph.tested[target]),), ()
     else:
         unit = graph.unit_names[target]
         builds_on = (*map(image_target, sorted(known.state.uses(target))), *map(unit_target, graph.units[unit]))
@@ -86,9 +89,10 @@ def _rule(path: Path, inputs: Inputs | DevloopError) -> tuple[str, bool]:
 
 
 def _follows(state: State, targets: frozenset[str]) -> tuple[str, ...]:
-    whole = State(Graph(state.graph.images, state.graph.units, ALL_STEPS), have=state.have)
-    reached = whole.closure(targets)
+    whole = State(replace(state.graph, steps=ALL_STEPS), have=state.have)
+    # An image that passes again is the one that was placed.
+    reached = whole.closure(targets - whole.graph.tested.keys())
     # A unit is rendered again for its own files only; a new image is filled into what was rendered.
     return tuple(
-        str(node) for node in whole.graph.nodes if node in reached and (node.step != "render" or node.target in targets)
+        str(node) for node in whole.graph.nodes if node.target in targets or (node in reached and node.step != "render")
     )

@@ -84,7 +84,7 @@ class ImageSteps:
             hooks.run(scope, job, "after", self._around.plan.base, tools, was_built=False)
             image = Image(artifact.image, ref, found.image_id, tags)
             return Outcome(image, skipped="the engine has it already", note=_also(tags))
-        if self._policy.is_reusing and not tags and not self._is_built_on(artifact.image):
+        if self._policy.is_reusing and not tags and not self._is_needed_here(artifact.image):
             image = Image(artifact.image, ref, "")
             if placed := self._policy.placer(scope).find(image, tools):
                 return Outcome(image, skipped=placed.way)
@@ -129,9 +129,11 @@ class ImageSteps:
             raise Cancelled("its hooks changed what it reads")
         self._restarts.forget(target)
 
-    def _is_built_on(self, artifact: str) -> bool:
-        """Whether another build needs it in the engine."""
-        return any(each.image == artifact for other in self._around.plan.artifacts.values() for each in other.requires)
+    def _is_needed_here(self, artifact: str) -> bool:
+        """Whether its tests, or another build, need it in the engine."""
+        return bool(self._around.tests_of(artifact)) or any(
+            each.image == artifact for other in self._around.plan.artifacts.values() for each in other.requires
+        )
 
     def _pull(self, scope: Scope, start: Start, tools: Tools) -> None:
         """Before anything is made of them; if that moved what the target stands on, it is decided on anew. Raises: Cancelled, too."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from devloop.graph import Graph, Node, image_target, unit_target
+from devloop.graph import Graph, Node, image_target, image_test_target, unit_target
 from devloop.loop.messages import Update
 from devloop.products import Identity, Placed, Product, Rendered
 
@@ -102,9 +102,11 @@ class State:
         """All nodes that a change of these targets reaches."""
         artifacts = {self.graph.artifacts[target] for target in targets if target in self.graph.artifacts}
         built = frozenset(name for each in artifacts for name in self.graph.dependants[each])
-        reached = set(targets) | {image_target(name) for name in built}
-        reached |= {target for target in map(unit_target, self.graph.units) if self.uses(target) & built}
-        return frozenset(node for node in self.graph.nodes if node.target in reached)
+        placed = built | {self.graph.tested[target] for target in targets if target in self.graph.tested}
+        reached = set(targets) | {target(name) for name in built for target in (image_target, image_test_target)}
+        reached |= {target for target in map(unit_target, self.graph.units) if self.uses(target) & placed}
+        places = {Node(image_target(name), "place") for name in placed}
+        return frozenset(node for node in self.graph.nodes if node.target in reached or node in places)
 
     @cached_property
     def is_all_current(self) -> bool:
@@ -165,8 +167,17 @@ def _want(state: State, node: Node, wants: Mapping[Node, str | None]) -> str | N
             # With its inputs, so that an edit of a unit whose wait failed tries that again.
             inputs = state.inputs.get(node.target)
             return _digest("await", state.graph.waits[state.graph.unit_names[node.target]], inputs) if inputs else None
+        case "test":
+            inputs = state.inputs.get(node.target)
+            before = Node(image_target(state.graph.tested[node.target]), "build")
+            if inputs is None or not _is_current(state, before, wants.get(before)):
+                return None
+            return _digest("test", inputs, state.have[before].digest)
         case "place":
             before = Node(node.target, "build")
+            test = Node(image_test_target(state.graph.artifacts[node.target]), "test")
+            if test in wants and not _is_current(state, test, wants[test]):
+                return None
         case _:
             before = Node(node.target, "apply")
     return _digest(node.step, state.have[before].digest) if _is_current(state, before, wants.get(before)) else None

@@ -1,4 +1,4 @@
-"""What each step does, each in terms of the stage that knows how: those of images, and those of units.
+"""What each step does, each in terms of the stage that knows how: those of images, of their tests, and of units.
 
 Comes in: a step that the loop starts, and the products that it depends on. Goes out: its outcome. It never decides whether a step is
 needed.
@@ -7,8 +7,9 @@ needed.
 from __future__ import annotations
 
 from devloop.errors import StepFailed
-from devloop.graph import image_target, unit_target
+from devloop.graph import image_target, image_test_target, unit_target
 from devloop.loop.image_steps import ImagePolicy, ImageSteps
+from devloop.loop.image_tests import ImageTests
 from devloop.loop.messages import Start
 from devloop.loop.surroundings import Plan, Products, Surroundings
 from devloop.loop.track import Listing
@@ -16,15 +17,18 @@ from devloop.loop.unit_steps import UnitSteps
 from devloop.products import Outcome
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal
+from devloop.store.passes import Passes
 
 
 class Steps:
-    """Runs the steps of a session."""
+    """Runs the steps of a session. `passed`: what ended well in earlier ones: tests of images, hooks."""
 
-    def __init__(self, around: Surroundings, policy: ImagePolicy) -> None:
+    def __init__(self, around: Surroundings, policy: ImagePolicy, passed: Passes | None = None) -> None:
         self._around = around
+        remembered = passed or Passes()
         self._images = ImageSteps(around, policy)
-        self._units = UnitSteps(around)
+        self._tests = ImageTests(around, remembered)
+        self._units = UnitSteps(around, remembered)
 
     @property
     def plan(self) -> Plan:
@@ -37,12 +41,14 @@ class Steps:
 
     def __call__(self, scope: Scope, start: Start, product: Products) -> Outcome:
         """Runs one step. Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
-        if start.node.step in ("build", "render"):
+        if start.node.step in ("build", "test", "render"):
             self.check_inputs(start.node.target)
         try:
             match start.node.step:
                 case "build":
                     return self._images.build(scope, start, product)
+                case "test":
+                    return self._tests.test(scope, start, product)
                 case "place":
                     return self._images.place(scope, start, product)
                 case "render":
@@ -69,5 +75,10 @@ class Steps:
         """How to list the inputs of every target of the plan."""
         return {
             **{image_target(name): self._images.listing(each) for name, each in self.plan.artifacts.items()},
+            **{
+                image_test_target(name): self._tests.listing(name)
+                for name in self.plan.artifacts
+                if self._around.tests_of(name)
+            },
             **{unit_target(name): self._units.listing(each) for name, each in self.plan.units.items()},
         }

@@ -13,12 +13,13 @@ from typing import Protocol
 from devloop import events
 from devloop.config import model
 from devloop.deploy.apply import Consent
-from devloop.graph import Node
+from devloop.events import StepName
+from devloop.graph import ALL_STEPS, Node
 from devloop.loop.messages import Changed, Start
 from devloop.loop.track import Tracker
 from devloop.observe.pods import PodStore
 from devloop.products import Applied, Image, Product
-from devloop.stages import Builder, Cluster, Engine, Processes, Renderer, Tools
+from devloop.stages import Builder, Cluster, Engine, NumberedTest, Processes, Renderer, Tools
 
 Products = Callable[[Node], Product]
 
@@ -89,7 +90,8 @@ class Surroundings:
     """What all steps of a session share. `plan` is replaced when the configuration changes; the rest stays.
 
     `post` tells the loop of inputs that moved while a step read them. `namespace`: for objects that name none. `is_staying`: whether the
-    session goes on after its first pass, so that what is not there yet may still come. `consent`: what an apply may do besides.
+    session goes on after its first pass, so that what is not there yet may still come. `wanted`: the steps that it is
+    for. `consent`: what an apply may do besides.
     """
 
     plan: Plan
@@ -101,6 +103,14 @@ class Surroundings:
     live: Live
     is_staying: bool = False
     consent: Consent = Consent()
+    wanted: frozenset[StepName] = ALL_STEPS
+
+    def tests_of(self, artifact: str) -> tuple[NumberedTest, ...]:
+        """The tests of an artifact; none where the session tests nothing."""
+        if "test" not in self.wanted:
+            return ()
+        listed = enumerate(self.plan.project.test)
+        return tuple(NumberedTest(number, each) for number, each in listed if each.image == artifact)
 
     def tools(self, target: str = "") -> Tools:
         """The capabilities of a stage, with its output told as the target's."""

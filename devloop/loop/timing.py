@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from devloop.events import StepName
 
-PHASES: tuple[StepName, ...] = ("build", "place", "render", "await", "apply", "ready")
+PHASES: tuple[StepName, ...] = ("build", "test", "place", "render", "await", "apply", "ready")
 
 
 @dataclass

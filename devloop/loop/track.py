@@ -166,6 +166,10 @@ class Tracker:
             known = [each.known for each in self._tracked.values()]
         return any(each is None or each.matches(path) or each.is_defined_by(path) for each in known)
 
+    def fold(self, inputs: Inputs) -> str:
+        """The digest of what is in these files now. Blocks for reading what changed. Raises: StepFailed when one cannot be read."""
+        return self._digests.fold(inputs)
+
     def name(self, path: Path) -> str:
         """The path as people know it: relative to the configuration where it lies below."""
         return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else path.as_posix()

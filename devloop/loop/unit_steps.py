@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from devloop import events
+from devloop.build.hooks import Restarts
 from devloop.config import model
 from devloop.deploy import apply as deploy_apply
 from devloop.errors import StepFailed
@@ -19,11 +20,13 @@ from devloop.loop.messages import Start
 from devloop.loop.state import MANIFESTS
 from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
+from devloop.loop.unit_hooks import UnitHooks
 from devloop.observe import needs, status
-from devloop.products import Applied, Identity, Met, Outcome, Product, Rendered
+from devloop.products import Applied, Identity, Inputs, Met, Outcome, Product, Rendered
 from devloop.render import images
 from devloop.render.objects import identity
 from devloop.scope import Cancelled, Scope
+from devloop.store.passes import Passes
 
 T = TypeVar("T")
 
@@ -31,31 +34,51 @@ T = TypeVar("T")
 class UnitSteps:
     """The steps of all units of a session."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, ran: Passes) -> None:
         self._around = around
+        self._hooks = UnitHooks(around, ran)
+        self._restarts = Restarts()
         self._warning = threading.Lock()
         self._warned: set[tuple[str, str]] = set()
 
     def listing(self, unit: model.Unit) -> Listing:
         """How to list what its rendering reads."""
         renderer, base, tools = self._around.plan.renderers[unit.name], self._around.plan.base, self._around.tools()
-        return Listing(
-            lambda scope: renderer.inputs(scope, unit, base, tools), base, f"{unit!r} {self._around.namespace}"
-        )
+
+        def inputs(scope: Scope) -> Inputs:
+            read, besides = renderer.inputs(scope, unit, base, tools), self._hooks.inputs(unit)
+            return read.joined(besides) if besides else read
+
+        return Listing(inputs, base, f"{unit!r} {self._around.namespace}")
 
     def render(self, scope: Scope, start: Start) -> Outcome:
         """Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
         unit = self._around.plan.units[start.node.target.removeprefix("deploy/")]
         tools = self._around.tools(start.node.target)
+        self._prepare(scope, start, unit)
         manifests = self._around.plan.renderers[unit.name].render(
             scope, unit, self._around.plan.base, self._around.namespace, tools
         )
         if moved := self._around.tracker.confirm(scope, start.node.target, start.inputs):
             self._around.post(moved)
             raise Cancelled("its inputs changed while it was rendered")
+        self._hooks.after_render(scope, unit, manifests)
         used = images.used(manifests, tuple(self._around.plan.artifacts))
         written = {identity(each.object, self._around.namespace): each.source for each in manifests}
         return Outcome(Rendered(unit.name, manifests, used, start.digest, written), note=f"{len(manifests)} objects")
+
+    def _prepare(self, scope: Scope, start: Start, unit: model.Unit) -> None:
+        """Runs the hooks before the rendering; what they wrote counts. Raises: Cancelled when the inputs are others now."""
+        if not (unit.hooks and unit.hooks.before_render):
+            return
+        target = start.node.target
+        self._restarts.check(target)
+        self._restarts.add(target)  # whoever cancels the step meanwhile saw them change
+        self._hooks.before_render(scope, unit)
+        if moved := self._around.tracker.confirm(scope, target, start.inputs):
+            self._around.post(moved)
+            raise Cancelled("its hooks changed what it reads")
+        self._restarts.forget(target)
 
     def await_needs(self, scope: Scope, start: Start) -> Outcome:
         """Waits for what the unit needs of the cluster. Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
@@ -103,6 +126,7 @@ class UnitSteps:
             consent=self._around.consent,
             on_line=tell,
             on_left=lambda text: self._warn(events.Notice(update=start.update, message=text)),
+            before=self._hooks.before_deploy(scope, self._around.plan.units[rendered.unit]),
         )
         self._around.live.applied(applied)
         note = _counted(changed, len(applied.objects), len(applied.pruned))
@@ -127,6 +151,8 @@ class UnitSteps:
         except StepFailed:
             self._around.live.waited(start, applied, is_ready=False)
             raise
+        if not applied.held:
+            self._hooks.after_deploy(scope, unit, applied)
         self._around.live.waited(start, applied, is_ready=True)
         is_empty = bool(applied.held) and not ready.summary
         return Outcome(ready, note=ready.summary, skipped="nothing to wait for yet" if is_empty else "")

@@ -62,17 +62,26 @@ def find_target(spec: model.PortForward, live: Object | None, pods: Sequence[Obj
         if not live["spec"].get("selector"):
             return f"{spec.resource} has no selector, so no pods"
         port = found.get("targetPort", found["port"])
-        mine = [pod for pod in pods if selects({"matchLabels": live["spec"]["selector"]}, pod)]
-    else:
-        mine = [pod for pod in pods if belongs(pod, live)]
-    ready = [pod for pod in mine if is_ready(pod)]
-    if not ready:
+    newest = newest_ready(live, pods)
+    if newest is None:
         return f"no pod of {spec.resource} is ready"
-    newest = max(ready, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]))
     number = port if isinstance(port, int) else _container_port(newest["spec"], port)
     if number is None:
         return f"no container of {spec.resource} has a port named {port}"
     return Target(newest["metadata"]["name"], newest["metadata"]["uid"], number)
+
+
+def newest_ready(live: Object, pods: Sequence[Object]) -> Object | None:
+    """The newest pod of a workload, or behind a Service, that is ready and not on its way out."""
+    if live["kind"] == "Service":
+        selector = live["spec"].get("selector")
+        mine = [pod for pod in pods if selector and selects({"matchLabels": selector}, pod)]
+    else:
+        mine = [pod for pod in pods if belongs(pod, live)]
+    ready = [pod for pod in mine if is_ready(pod)]
+    return max(
+        ready, key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]), default=None
+    )
 
 
 def usual_local_port(spec: model.PortForward, live: Object | None) -> int | None:

@@ -84,6 +84,12 @@ def tags(manifests: Iterable[Manifest], artifacts: Collection[str]) -> Iterator[
                 yield known[name], container["image"].rpartition("/")[2].partition(":")[2], each.source
 
 
+def of(obj: Mapping[str, Any]) -> tuple[str, ...]:
+    """The images that an object's containers name, each once, in their order."""
+    named = (each.get("image") for each in _containers(obj)) if obj.get("kind") not in _OPAQUE_KINDS else ()
+    return tuple(dict.fromkeys(each for each in named if isinstance(each, str)))
+
+
 def without_registry(manifests: Iterable[Manifest], registry: str) -> tuple[Manifest, ...]:
     """The manifests with `registry/` taken off the images that begin with it."""
     found = []

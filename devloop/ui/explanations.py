@@ -29,6 +29,7 @@ def _by_rule(rules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def target(event: Target, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
     """A target: its name and digest, what it reads and hangs on, and whether something is owed."""
+    verb = {"image": "build", "test": "test"}.get(event.target.partition("/")[0], "write")
     yield f"{paint('bold', event.target)}  {event.ref or event.digest[:16]}".rstrip()
     if event.digest:
         shown = event.files if is_verbose else event.files[:SHOWN]
@@ -37,10 +38,9 @@ def target(event: Target, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
         names = ", ".join(shown) + (f" and {more} more (-v shows them)" if more else "")
         yield f"  reads {count}: {names}" if names else "  reads no file"
     if on := (*event.builds_on, *event.images):
-        yield f"  builds on {', '.join(on)}"
+        yield f"  {'tests' if verb == 'test' else 'builds on'} {', '.join(on)}"
     if event.feeds:
         yield f"  feeds {', '.join(event.feeds)}"
-    verb = "build" if event.target.startswith("image/") else "write"
     verdict = {
         True: paint("yellow", f"run would {verb}"),
         False: paint("green", f"run would not {verb}"),
@@ -56,14 +56,15 @@ def target(event: Target, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
 def image(event: Image, paint: Paint) -> Iterator[str]:
     """An image of the cache: its ref, how big and how old it is, and whether it is what is wanted now."""
     mark = paint("green", "current") if event.is_current else ""
-    yield f"{event.ref:48} {_size(event.size_bytes):>8}  {_age(event.age_s):>9}  {mark}".rstrip()
+    yield f"{event.ref:48} {_size(event.size_bytes):>8}  {age(event.age_s):>9}  {mark}".rstrip()
 
 
 def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
 
 
-def _age(age_s: float) -> str:
+def age(age_s: float) -> str:
+    """How long ago, in the unit that says it best."""
     for unit, scale in (("d", 86400), ("h", 3600), ("min", 60)):
         if age_s >= 2 * scale:
             return f"{age_s // scale:.0f} {unit} ago"

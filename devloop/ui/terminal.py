@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from devloop import view
 from devloop.events import (
     AnyEvent,
+    Difference,
     Error,
     File,
     Forward,
@@ -23,13 +24,16 @@ from devloop.events import (
     LocalNode,
     Log,
     Notice,
+    Owned,
+    Removed,
+    Revision,
     Session,
     Step,
     Target,
     Unchanged,
     Update,
 )
-from devloop.ui import clusters, explanations
+from devloop.ui import clusters, deployed, explanations
 from devloop.ui.output import Output
 
 EVIDENCE_LINES = 20
@@ -104,6 +108,8 @@ class Terminal:
                 return self._saved(event)
             case File() | Target() | LocalCluster() | LocalNode() | Image():
                 return self._answer(event)
+            case Difference() | Owned() | Revision() | Removed():
+                return deployed.lines(event, self._paint, is_verbose=self._style.is_verbose)
             case Session():
                 return self._session(event)
             case _:
@@ -133,12 +139,17 @@ class Terminal:
             if self._style.is_live or self._style.is_verbose:
                 yield self._paint("dim", _spaced(f"… {name}", event.reason))
             return
-        did = self._did.setdefault(event.update, {})
-        did[event.target] = did.get(event.target, False) or event.state != "skipped"
+        if event.step != "test":  # an image that is tested again is the same
+            did = self._did.setdefault(event.update, {})
+            did[event.target] = did.get(event.target, False) or event.state != "skipped"
         if event.state == "failed":
             yield from self._failed(event, name)
-        elif event.state != "skipped" or self._style.is_verbose:
+        elif event.state != "skipped" or self._style.is_verbose or self._is_asked_for(event):
             yield self._ended(event, name)
+
+    def _is_asked_for(self, event: Step) -> bool:
+        """Whether it is what the command is about, so that its being skipped is an answer."""
+        return event.step == "test" and self._view.session is not None and self._view.session.command == "test"
 
     def _ended(self, event: Step, name: str) -> str:
         mark = {"finished": self._paint("green", "✓"), "skipped": "=", "cancelled": "○"}[event.state]

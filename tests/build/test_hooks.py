@@ -61,7 +61,8 @@ def test_the_first_that_fails_ends_it_and_is_named(world: World) -> None:
 
 def test_a_hook_that_takes_too_long_is_ended_with_all_that_it_started(world: World) -> None:
     with pytest.raises(StepFailed, match="did not end within 1 s") as failed:
-        world.run(model.Hook("(sleep 3; touch late) & wait", timeout_seconds=1))
+        world.run(model.Hook("echo begun; (sleep 3; touch late) & wait", timeout_seconds=1))
+    assert failed.value.evidence == ("begun",)
     assert "timeoutSeconds" in (failed.value.hint or "")
     time.sleep(2.5)  # it would have been there by now
     assert not (world.context / "late").exists()

@@ -23,7 +23,10 @@ HEAVY = (
     "websocket",
     "yaml",
 )
-COMMANDS = ("dev", "run", "build", "render", "apply", "delete", "schema", "version")
+COMMANDS = (
+    *("dev", "run", "build", "render", "apply", "diff", "ls", "history", "rollback", "delete", "explain", "schema"),
+    "version",
+)
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -105,3 +108,21 @@ def test_the_shell_completes_commands() -> None:
         _DEVLOOP_COMPLETE="complete_bash", COMP_WORDS="devloop re", COMP_CWORD="1", _TYPER_COMPLETE_ARGS="devloop re"
     )
     assert "render" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["diff", "render", "ls", "delete", "history", "rollback"])
+def test_units_are_completed(command: str, tmp_path: Path) -> None:
+    (tmp_path / "k.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: k}\n")
+    (tmp_path / "devloop.yaml").write_text(
+        "apiVersion: devloop/v1\ndeploy: [{name: shop, manifests: [k.yaml]}, {name: mail, manifests: [k.yaml]}]\n"
+    )
+    environment = {"_DEVLOOP_COMPLETE": "complete_bash", "COMP_WORDS": f"devloop {command} s", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("devloop"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+    )
+    assert done.stdout.split() == ["shop"], done.stderr

@@ -177,3 +177,12 @@ def test_tags_mean_nothing_outside_of_profiles(folder: Path) -> None:
     (folder / "devloop.yaml").write_text(text)
     with pytest.raises(ConfigError, match="`!append` means something in a profile only"):
         loaded(folder)
+
+
+def test_tests_are_known_by_their_image(shop: Path) -> None:
+    tests = "test:\n  - image: shop/api\n    context: empty\n    custom: [{command: quick}]\n"
+    profile = "profiles:\n  - name: ci\n    test:\n      - {image: shop/api, custom: [{command: slow}]}\n"
+    artifact = "build: {artifacts: [{image: shop/api}]}\n"
+    (shop / "devloop.yaml").write_text(f"apiVersion: devloop/v1\n{artifact}{tests}{profile}")
+    (test,) = loaded(shop, "ci").project.test
+    assert (test.context, [each.command for each in test.custom]) == ("empty", ["slow"])

@@ -20,8 +20,28 @@ def config_map(**more: Any) -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}, **more}
 
 
-def mark(obj: Object, *, unit: str = "u", is_adopted: bool = False) -> Object:
-    return marks.marked(obj, applyset="set", project="ns/p", unit=unit, is_adopted=is_adopted)
+def mark(obj: Object, *, unit: str = "u", source: str = "k8s/a.yaml:3", is_adopted: bool = False) -> Object:
+    return marks.marked(obj, applyset="set", project="ns/p", unit=unit, source=source, is_adopted=is_adopted)
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [
+        ("k8s/a.yaml:3", "k8s/a.yaml"),
+        ("../a.yaml:3:1", "../a.yaml"),
+        ("chart/templates/a.yaml", "chart/templates/a.yaml"),
+        ("standard input:3", "standard input"),
+        ("/home/me/a.yaml:3", ""),
+        ("", ""),
+    ],
+)
+def test_the_file_is_marked_but_not_what_moves_or_is_of_one_machine(source: str, file: str) -> None:
+    assert marks.annotation(mark(config_map(), source=source), marks.SOURCE) == file
+
+
+def test_a_line_that_moves_changes_no_digest() -> None:
+    first, second = (mark(config_map(), source=f"k8s/a.yaml:{line}") for line in (3, 4))
+    assert first == second
 
 
 def test_an_object_without_a_namespace_gets_the_units_and_others_keep_theirs() -> None:

@@ -31,7 +31,23 @@ Event = dict[str, Any]
 T = TypeVar("T")
 
 # Commands that take --context, --namespace and --output.
-ON_A_CLUSTER = frozenset({"dev", "run", "build", "render", "apply", "delete", "explain", "cache"})
+ON_A_CLUSTER = frozenset(
+    {
+        "dev",
+        "run",
+        "build",
+        "test",
+        "render",
+        "apply",
+        "delete",
+        "explain",
+        "cache",
+        "diff",
+        "ls",
+        "history",
+        "rollback",
+    }
+)
 # A session of its own with the terminal as its controlling one, as a shell in a window would; done by a program between, because
 # Python warns of functions that run between fork and exec in a process with threads.
 WITH_TERMINAL = (

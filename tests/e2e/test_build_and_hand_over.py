@@ -168,3 +168,10 @@ def test_what_is_in_the_registry_is_built_nowhere_else_but_for_what_others_stand
     }
     assert built == {f"image/{base}": "finished", f"image/{project.image('api')}": "skipped"}
     assert kubectl.pod_uids() == pods
+    # What is to be tested has to be here.
+    test = f"test:\n  - image: {project.image('api')}\n    custom: [{{command: docker image inspect $IMAGE}}]\n"
+    project.write("devloop.yaml", config + f"cluster:\n  registry: {registry.host}\n" + test)
+    tested = there.run("run")
+    assert tested.code == 0, tested.stdout
+    assert tested.of(kind="step", step="build", state="finished", target=f"image/{project.image('api')}")
+    assert tested.of(kind="step", step="test", state="finished")

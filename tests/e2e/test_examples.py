@@ -21,6 +21,7 @@ EXAMPLES = {
     "custom-builder": {18083: ""},
     "ko": {18086: "Hello from ko!"},
     "multi": {18084: "", 18085: ""},
+    "tests": {18090: "Hello, stranger!"},
 }
 
 NEEDS = {"ko": ("go", "ko")}

@@ -59,7 +59,7 @@ def test_a_hook_that_never_writes_the_same_is_an_error_and_no_endless_loop(devlo
     with_hooks(project, "date +%N > index.html")
     done = devloop.at(project.folder).run("build", as_json=False)
     assert done.code == 1
-    assert "the inputs changed 5 times in a row while the hooks before the build ran" in done.stdout
+    assert "the inputs changed 5 times in a row while the hooks before it ran" in done.stdout
     assert "must write the same for the same sources" in done.stdout
 
 

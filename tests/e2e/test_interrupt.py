@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,44 @@ def test_ctrl_c_before_it_has_begun_leaves_what_ran_before(
     assert dev.wait().code == 130
     started = any(event["kind"] == "update" for event in dev.events)
     assert started or kubectl.snapshot() == before
+
+
+@pytest.mark.parametrize("command", ["diff", "ls", "history", "rollback", "delete"])
+def test_ctrl_c_while_the_cluster_keeps_silent_is_130(
+    command: str, bare_devloop: Devloop, project: Project, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = tmp_path / "kubeconfig"
+        config.write_text(
+            "apiVersion: v1\nkind: Config\ncurrent-context: silent\n"
+            f"clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{silent.getsockname()[1]}'}}}}]\n"
+            "users: [{name: u, user: {token: t}}]\ncontexts: [{name: silent, context: {cluster: c, user: u}}]\n"
+        )
+        session = bare_devloop.at(project.folder).start(command, env={"KUBECONFIG": str(config)})
+        silent.settimeout(30)
+        connection, _ = silent.accept()
+        with connection:
+            session.interrupt()
+            assert session.wait(20).code == 130
+
+
+def test_ctrl_c_while_a_rollback_waits_leaves_it_written(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:
+    there = devloop.at(project.folder)
+    project.write("web/Dockerfile", DOCKERFILE.replace("8080", "8081"))
+    assert there.run("build").code == 0
+    never = there.start("run")
+    never.wait_event(kind="step", step="ready", state="started")
+    never.interrupt()
+    assert never.wait(30).code == 130
+    project.write("web/Dockerfile", DOCKERFILE)
+    assert there.run("run").code == 0
+    session = there.start("rollback")
+    session.wait_event(lambda event: "was rolled back" in event["message"], kind="notice")
+    session.interrupt()
+    assert session.wait(30).code == 130
+    live = kubectl.get("deployment", "web")
+    assert live is not None
+    assert live["metadata"]["annotations"]["devloop.dev/rolled-back"] == "1"
 
 
 def test_the_terminal_is_as_it_was(devloop: Devloop, project: Project, kubectl: Kubectl) -> None:

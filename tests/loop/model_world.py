@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from devloop.graph import Graph, Node, image_target, unit_target
+from devloop.graph import Graph, Node, image_target, image_test_target, unit_target
 from devloop.loop.decide import decide, is_idle, is_startable
 from devloop.loop.messages import (
     Asked,
@@ -22,7 +22,7 @@ from devloop.loop.messages import (
     UpdateStarted,
 )
 from devloop.loop.state import HELD, MANIFESTS, Policy, State
-from devloop.products import Applied, Image, Met, Placed, Product, Ready, Rendered
+from devloop.products import Applied, Image, Met, Passed, Placed, Product, Ready, Rendered
 
 Choose = Callable[[int], int]  # n → one of 0 … n-1
 
@@ -57,10 +57,11 @@ class World:
         needs = {name: tuple(other for other in units[:i] if self.choose(3) == 0) for i, name in enumerate(units)}
         for unit in units:
             self.uses[unit] = tuple(name for name in names if self.choose(2))
-        for target in [*map(image_target, names), *map(unit_target, units)]:
+        tests = frozenset(name for name in names if self.choose(3) == 0)
+        for target in [*map(image_target, names), *map(image_test_target, names), *map(unit_target, units)]:
             self.disk.setdefault(target, self.next_edit())
         waits = {name: "job" for name in units if self.choose(3) == 0}
-        return Graph(images, needs, waits=waits)
+        return Graph(images, needs, waits=waits, tests=tests)
 
     def next_edit(self) -> int:
         self.edits += 1
@@ -91,7 +92,7 @@ class World:
         # A cancelled step may still have come to its end, or fail over being stopped.
         if was_cancelled and self.choose(3):
             self.tell(Cancelled(node) if self.choose(2) else Failed(node, start.digest))
-        elif node.target in self.broken and node.step in ("build", "render", "await", "ready"):
+        elif node.target in self.broken and node.step in ("build", "test", "render", "await", "ready"):
             self.tell(Failed(node, start.digest))
         else:
             self.tell(Done(node, start.digest, self.product(node, start)))
@@ -101,6 +102,8 @@ class World:
         match node.step:
             case "build":
                 return Image(name, f"{name}:{start.digest[:16]}", "sha256:1")
+            case "test":
+                return Passed(name, "sha256:1")
             case "place":
                 return Placed(name, f"{name}:{start.digest[:16]}", "sha256:1")
             case "render":
@@ -150,7 +153,15 @@ class World:
         assert start.digest == state.want(node), "started for inputs that nobody wants"
         self.running[node] = start
         if node.step == "place":
+            name = state.graph.artifacts[node.target]
             assert state.is_current(Node(node.target, "build"))
+            assert name not in state.graph.tests or state.is_current(Node(image_test_target(name), "test")), (
+                "placed untested"
+            )
+        if node.step == "test":
+            assert state.is_current(Node(image_target(state.graph.tested[node.target]), "build")), (
+                "tested a stale image"
+            )
         if node.step == "build":
             for name in state.graph.images[state.graph.artifacts[node.target]]:
                 assert state.is_current(Node(image_target(name), "build")), "built on a base that is not fresh"

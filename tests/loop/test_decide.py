@@ -22,12 +22,14 @@ from devloop.loop.messages import (
     UpdateStarted,
 )
 from devloop.loop.state import Policy, State
-from devloop.products import Applied, Image, Met, Placed, Product, Ready, Rendered
+from devloop.products import Applied, Image, Met, Passed, Placed, Product, Ready, Rendered
 
 A, B, U = "image/a", "image/b", "deploy/u"
 BUILD_A, PLACE_A, BUILD_B, PLACE_B = Node(A, "build"), Node(A, "place"), Node(B, "build"), Node(B, "place")
 RENDER, APPLY, READY = Node(U, "render"), Node(U, "apply"), Node(U, "ready")
 TWO_IMAGES = Graph({"a": (), "b": ()}, {"u": ()})
+TEST_A = Node("test/a", "test")
+A_IS_TESTED = Graph({"a": (), "b": ("a",)}, {"u": ()}, tests=frozenset({"a"}))
 ON_A_BASE = Graph({"a": (), "b": ("a",)}, {"u": ()})
 
 
@@ -50,7 +52,7 @@ class Driver:
         return actions
 
     def edit(self, **digests: str) -> tuple[Action, ...]:
-        names = {"a": A, "b": B, "u": U}
+        names = {"a": A, "b": B, "u": U, "test": TEST_A.target}
         return self.tell(Changed({names[name]: digest for name, digest in digests.items()}, ("f",)))
 
     def done(self, node: Node) -> tuple[Action, ...]:
@@ -58,6 +60,7 @@ class Driver:
         name = node.target.partition("/")[2]
         products: dict[str, Product] = {
             "build": Image(name, f"{name}:{start.digest}", ""),
+            "test": Passed(name, ""),
             "place": Placed(name, f"{name}:{start.digest}", ""),
             "render": Rendered(name, (), self.uses, start.digest),
             "await": Met(name),
@@ -76,7 +79,7 @@ class Driver:
 
 def settled(graph: Graph = TWO_IMAGES) -> Driver:
     driver = Driver(graph)
-    driver.edit(a="1", b="1", u="1")
+    driver.edit(a="1", b="1", u="1", test="1")
     driver.settle()
     assert driver.state.is_all_current
     return driver
@@ -351,3 +354,70 @@ def test_an_apply_knows_the_units_before_it_that_have_its_objects_and_runs_again
     tell(Changed({"deploy/first": "2"}))
     assert second in rendered("first", "a")
     assert starts[second].rivals == ()
+
+
+def test_an_image_is_tested_before_it_is_placed_but_others_are_built_on_it_meanwhile() -> None:
+    driver = Driver(A_IS_TESTED)
+    driver.edit(a="1", b="1", u="1", test="1")
+    assert nodes(driver.done(BUILD_A), Start) == [TEST_A, BUILD_B]
+    assert nodes(driver.done(TEST_A), Start) == [PLACE_A]
+
+
+def test_an_image_whose_tests_fail_is_held_back_until_an_edit_mends_it() -> None:
+    driver = settled(A_IS_TESTED)
+    driver.uses = frozenset({"a"})
+    driver.edit(u="2", test="2")
+    assert driver.starts[TEST_A].reason == "new image"
+    driver.done(Node(U, "render"))
+    assert driver.starts[APPLY].holds == {"a"}
+    driver.done(APPLY)
+    driver.done(READY)
+    (ended,) = driver.fail(TEST_A)
+    assert isinstance(ended, UpdateEnded)
+    assert not ended.is_ready
+    driver.edit(a="2")
+    assert not driver.state.is_placed("a")
+    driver.settle()
+    assert driver.state.is_all_current
+    assert driver.starts[APPLY].holds == frozenset()
+
+
+def test_an_edit_of_a_test_tests_again_and_that_is_all() -> None:
+    driver = settled(A_IS_TESTED)
+    actions = driver.tell(Changed({TEST_A.target: "2"}, ("t",), {TEST_A.target: "t changed"}))
+    assert nodes(actions, Start) == [TEST_A]
+    assert driver.starts[TEST_A].reason == "t changed"
+    (ended,) = driver.done(TEST_A)
+    assert isinstance(ended, UpdateEnded)
+    assert ended.is_ready
+    driver.edit(a="2")
+    driver.done(BUILD_A)
+    assert driver.starts[TEST_A].reason == "new image"
+
+
+def test_a_newer_edit_cancels_the_test_and_an_edit_of_the_test_the_placing() -> None:
+    driver = Driver(A_IS_TESTED)
+    driver.edit(a="1", b="1", u="1", test="1")
+    driver.done(BUILD_A)
+    assert set(nodes(driver.edit(a="2"), Cancel)) == {BUILD_B, TEST_A}
+    driver.tell(Changed({TEST_A.target: "1b"}, ("t",), {TEST_A.target: "t changed"}))
+    driver.tell(Cancelled(TEST_A))
+    driver.tell(Cancelled(BUILD_B))
+    driver.done(BUILD_A)
+    assert driver.starts[TEST_A].reason == "t changed"
+    driver.done(TEST_A)
+    assert nodes(driver.edit(test="2"), Cancel) == [PLACE_A]
+
+
+def test_in_run_a_failing_test_ends_it() -> None:
+    driver = Driver(A_IS_TESTED, Policy(is_partial=False))
+    driver.edit(a="1", b="1", u="1", test="1")
+    driver.done(BUILD_A)
+    assert set(nodes(driver.fail(TEST_A), Cancel)) == {BUILD_B, RENDER}
+    assert not driver.state.is_placed("a")
+
+
+def test_without_the_step_nothing_is_tested() -> None:
+    driver = Driver(Graph({"a": (), "b": ()}, {"u": ()}, frozenset({"build", "place"}), tests=frozenset({"a"})))
+    driver.edit(a="1", b="1", test="1")
+    assert nodes(driver.done(BUILD_A), Start) == [PLACE_A]

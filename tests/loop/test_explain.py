@@ -109,3 +109,13 @@ def test_a_target_says_what_it_hangs_on_and_what_hangs_on_it() -> None:
     web = of_target(known(), "deploy/web", digest="abc")
     assert (web.builds_on, web.feeds) == (("image/api", "deploy/db"), ())
     assert of_target(known(), "deploy/db", digest="abc").feeds == ("deploy/web",)
+
+
+def test_an_edit_of_a_test_leads_to_the_test_alone_and_one_of_the_image_to_it_too() -> None:
+    whole = known(**{"test/api": reading("tests/api")})
+    whole = replace(whole, state=replace(whole.state, graph=replace(whole.state.graph, tests=frozenset({"api"}))))
+    assert of_file(whole, BASE / "tests/api").follows == ("test test/api",)
+    assert of_file(whole, BASE / "api/x").follows == ("build image/api", "test test/api", "place image/api", *ROLL)
+    assert of_target(whole, "image/api", digest="abc").feeds == ("test/api", "deploy/web")
+    test = of_target(whole, "test/api", digest="abc")
+    assert (test.files, test.builds_on, test.feeds) == (("tests/api",), ("image/api",), ())

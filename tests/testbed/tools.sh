@@ -18,10 +18,17 @@ each_tool() {
   [ "$1" = all ] || return 0
   for tool in $EXTRAS; do "$2" "$tool" 10 "go install ${tool%@*}" go_install "$tool"; done
   "$2" "$HELM4" 10 "go install helm4" install_helm4
+  "$2" "$STRUCTURE_TEST" 35 "go build container-structure-test" build_structure_test
 }
 
 go_install() { GOBIN=$bin go install -trimpath -ldflags '-s -w' "$1"; }
 install_helm4() { GOBIN=$home/helm4 go install -trimpath -ldflags '-s -w' "$HELM4" && ln -sf "$home/helm4/helm" "$bin/helm4"; }
+# Where a proxy does not list the versions of a module, `go install` refuses to; its source can be had all the same.
+build_structure_test() {
+  local source
+  source=$(go mod download -json "$STRUCTURE_TEST" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
+  (cd "$source" && go build -trimpath -ldflags '-s -w' -o "$bin/container-structure-test" ./cmd/container-structure-test)
+}
 # The docker command finds plug-ins only in its own folders; a link that works, be it ours or the user's, is left alone.
 plugin=${DOCKER_CONFIG:-$HOME/.docker}/cli-plugins/docker-buildx
 install_buildx() {

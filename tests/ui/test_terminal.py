@@ -253,6 +253,19 @@ def test_the_last_line_says_how_it_ended(command: str, code: int, expected: str)
     assert shown([began, ended]).count("\n") <= 3
 
 
+def test_tests_that_passed_before_are_an_answer_only_to_who_asked_for_them() -> None:
+    def told(command: str) -> str:
+        skipped = [
+            Step(update=1, step="build", target="image/shop/api", state="skipped", reason="the engine has it"),
+            Step(update=1, step="test", target="test/shop/api", state="skipped", reason="passed before"),
+        ]
+        return shown([Session(state="started", command=command), *skipped, Update(update=1, state="ready")])
+
+    assert "= test shop/api skipped  passed before" in told("test")
+    assert "test shop/api" not in told("run")
+    assert "= unchanged: shop/api\n" in told("run")
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [

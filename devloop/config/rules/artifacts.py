@@ -8,7 +8,7 @@ from __future__ import annotations
 from devloop.config import model, names
 from devloop.config.names import did_you_mean
 from devloop.config.paths import Finding, KeyPath, Positions
-from devloop.config.rules.places import ARTIFACTS, Rule, cycles, globs, numbered
+from devloop.config.rules.places import ARTIFACTS, Rule, cycles, globs, numbered, systems
 
 
 def image_names_are_valid(project: model.Project, _: Positions) -> list[Finding]:
@@ -103,17 +103,14 @@ def globs_are_valid(project: model.Project, _: Positions) -> list[Finding]:
 
 
 def hook_systems_are_known(project: model.Project, _: Positions) -> list[Finding]:
-    known = ("linux", "darwin", "windows")
-    found = []
-    for artifact, path in numbered(project.build.artifacts, ARTIFACTS):
-        hooks = artifact.hooks or model.Hooks()
-        for when, listed in (("before", hooks.before), ("after", hooks.after)):
-            for hook, inner in numbered(listed, (*path, "hooks", when)):
-                for system, place in numbered(hook.os, (*inner, "os")):
-                    if system not in known:
-                        hint = did_you_mean(system, known, f"known are {', '.join(known)}")
-                        found.append(Finding(place, f"`{system}` is no system", hint))
-    return found
+    return [
+        finding
+        for artifact, path in numbered(project.build.artifacts, ARTIFACTS)
+        if (hooks := artifact.hooks)
+        for when, listed in (("before", hooks.before), ("after", hooks.after))
+        for hook, inner in numbered(listed, (*path, "hooks", when))
+        for finding in systems(hook.os, (*inner, "os"))
+    ]
 
 
 def variables_of_builds_are_valid(project: model.Project, _: Positions) -> list[Finding]:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 ARTIFACTS: KeyPath = ("build", "artifacts")
 UNITS: KeyPath = ("deploy",)
 FORWARDS: KeyPath = ("portForward",)
+TESTS: KeyPath = ("test",)
 ROOT: KeyPath = ()
 
 LABEL_HINT = "use lower-case letters, digits and `-`, a letter or digit at both ends"
@@ -46,6 +47,16 @@ def globs(patterns: Sequence[str], path: KeyPath) -> list[Finding]:
             message = f"`**` has to stand alone between slashes, not in `{wrong}`"
             found.append(Finding(here, message, f"write `{better}` for any depth, one `*` for one level"))
     return found
+
+
+def systems(given: Sequence[str], path: KeyPath) -> list[Finding]:
+    """What is wrong with names of operating systems."""
+    known = ("linux", "darwin", "windows")
+    return [
+        Finding(place, f"`{system}` is no system", names.did_you_mean(system, known, f"known are {', '.join(known)}"))
+        for system, place in numbered(given, path)
+        if system not in known
+    ]
 
 
 def cycles(edges: Mapping[str, Sequence[str]]) -> list[list[str]]:

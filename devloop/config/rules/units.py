@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from devloop import fieldpaths
 from devloop.config import model, names
-from devloop.config.defaults import RESOURCES
+from devloop.config.defaults import KINDS, RESOURCES
 from devloop.config.names import did_you_mean
 from devloop.config.paths import Finding, KeyPath, Positions
-from devloop.config.rules.places import UNITS, Rule, cycles, globs, no_label, numbered
+from devloop.config.rules.places import UNITS, Rule, cycles, globs, no_label, numbered, systems
 
 _LONGEST_RELEASE = 53  # https://helm.sh/docs/chart_template_guide/getting_started/
 
@@ -98,6 +98,44 @@ def _paths(need: model.Need, inner: KeyPath) -> list[Finding]:
     return []
 
 
+def hooks_are_valid(project: model.Project, _: Positions) -> list[Finding]:
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        hooks = unit.hooks or model.UnitHooks()
+        for when, listed in (
+            ("beforeRender", hooks.before_render),
+            ("afterRender", hooks.after_render),
+            ("beforeDeploy", hooks.before_deploy),
+            ("afterDeploy", hooks.after_deploy),
+        ):
+            for hook, inner in numbered(listed, (*path, "hooks", when)):
+                found += systems(hook.os, (*inner, "os"))
+                found += globs(hook.inputs, (*inner, "inputs"))
+                found += _place_of(hook, when, inner)
+    return found
+
+
+def _place_of(hook: model.UnitHook, when: str, inner: KeyPath) -> list[Finding]:
+    if hook.resource is None:
+        message = "a container is named, and no `resource` that it is in"
+        return (
+            [Finding((*inner, "container"), message, "for example `resource: deployment/api`")]
+            if hook.container
+            else []
+        )
+    here = (*inner, "resource")
+    if when.endswith("Render"):
+        return [Finding(here, "rendering needs no cluster, so its hooks run on this machine", "leave it out")]
+    kind, _, name = hook.resource.partition("/")
+    if not name:
+        return [Finding(here, f"`{hook.resource}` does not say both kind and name", "for example `deployment/api`")]
+    known = [each for each in KINDS if kind.lower() in (each, *KINDS[each])]
+    if not known:
+        hint = did_you_mean(kind, KINDS, f"kinds are {', '.join(KINDS)}")
+        return [Finding(here, f"`{kind}` is no kind that has pods", hint)]
+    return []
+
+
 def globs_are_valid(project: model.Project, _: Positions) -> list[Finding]:
     return [
         finding
@@ -126,6 +164,7 @@ RULES: tuple[Rule, ...] = (
     needed_units_exist,
     needs_has_no_cycle,
     needed_resources_are_known,
+    hooks_are_valid,
     globs_are_valid,
     releases_are_valid,
 )

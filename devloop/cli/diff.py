@@ -1,0 +1,130 @@
+"""`devloop diff`: what `devloop run` would change in the cluster now. Builds and writes nothing.
+
+Its exit code is that of diff and of kubectl diff: 0 without differences, 1 with some, 2 and more for what went wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from devloop import events
+from devloop.cli import differences, session
+from devloop.cli.options import Common
+from devloop.cli.rendering import chosen, rendered, with_needs
+from devloop.cli.report import Report, reporting
+from devloop.config import model
+from devloop.deploy import diff as deploy_diff
+from devloop.deploy import refusals
+from devloop.deploy.apply import Owner
+from devloop.errors import DevloopError, StepFailed, Unavailable, UsageError
+from devloop.loop.surroundings import Doors
+from devloop.place import choose
+from devloop.place.shared import SharedPlacer
+from devloop.products import Image, Manifest, Placed
+from devloop.scope import Scope
+from devloop.stages import Cluster, Placer, Tools
+
+DIFFERENT = 1
+TROUBLE = 2
+_WORDS = {"create": "created", "change": "changed", "adopt": "taken over", "recreate": "made anew", "delete": "deleted"}
+
+
+def diff(common: Common, what: Sequence[str]) -> int:
+    """Tells every difference of the units, all of them by default. Blocks; Ctrl-C ends it with 130."""
+
+    def body(report: Report) -> int:
+        loaded = session.load(common)
+        units = chosen(loaded.project, what)
+        cluster = session.connect(common, loaded.project, report)
+        with Scope("diff") as scope, report.interrupts.during(scope.cancel):
+            doors = session.open_doors(scope, cluster)
+            everything = with_needs(loaded.project, units)
+            find = finder(doors, loaded.project, cluster, report)
+            filled = rendered(scope, loaded, doors, report, everything, namespace=cluster.namespace, find=find)
+            manifests = {name: each.manifests for name, each in filled.items()}
+            known = frozenset(each.name for each in loaded.project.deploy)
+            comparison = Comparison(scope, cluster, report, loaded.project.metadata.name, known)
+            for unit in units:
+                others = [one for name, each in manifests.items() if name != unit.name for one in each]
+                comparison.unit(unit.name, manifests[unit.name], others)
+            scope.cancel()
+        return comparison.end()
+
+    return as_diff(body)(common)
+
+
+def as_diff(body: Callable[[Report], int]) -> Callable[[Common], int]:
+    """The command, in which what goes wrong is no 1: that means differences."""
+
+    def guarded(report: Report) -> int:
+        try:
+            return body(report)
+        except DevloopError as exc:
+            report.fail(exc)
+            return max(exc.exit_code, TROUBLE)
+
+    return lambda common: reporting(common, guarded)
+
+
+class Comparison:
+    """Compares unit after unit, tells each difference as it is found, and keeps count."""
+
+    def __init__(
+        self, scope: Scope, cluster: Cluster, report: Report, project: str, known_units: frozenset[str]
+    ) -> None:
+        self._scope, self._cluster, self._report = scope, cluster, report
+        self._project, self._known_units = project, known_units
+        self._counts: Counter[str] = Counter()
+        self._refused = 0
+
+    def unit(self, name: str, manifests: Sequence[Manifest], others: Sequence[Manifest]) -> None:
+        """See deploy.diff.differences. What the server would refuse is told, and the rest all the same."""
+        told = deploy_diff.differences(
+            self._scope,
+            self._cluster,
+            owner=Owner(self._project, name, self._known_units),
+            namespace=self._cluster.namespace,
+            manifests=manifests,
+            others=others,
+        )
+        for each in told.found:
+            self._counts[each.action] += 1
+            self._report.emit(differences.event(each, name))
+        self._counts["same"] += told.same
+        for ref, why in told.kept:
+            self._report.emit(events.Notice(message=f"{ref} is no longer rendered and would stay: {why}"))
+        if told.refused:
+            self._refused += len(told.refused)
+            self._report.fail(refusals.error(told.refused, self._cluster.namespace))
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the server would not take something."""
+        return self._refused > 0
+
+    def end(self) -> int:
+        """Tells how many there were of each kind; the exit code."""
+        counted = [f"{self._counts[each]} would be {word}" for each, word in _WORDS.items() if self._counts[each]]
+        same = f"{self._counts['same']} would stay as they are"
+        self._report.emit(events.Notice(message=", ".join([*counted, same]) if counted else f"no differences: {same}"))
+        if self.is_refused:
+            return TROUBLE
+        return DIFFERENT if counted else 0
+
+
+def finder(
+    doors: Doors, project: model.Project, cluster: Cluster, report: Report
+) -> Callable[[Scope, Image], Placed | None]:
+    """Asks where the cluster takes images from; there an image that was pushed has the digest that `run` writes."""
+
+    def choice(scope: Scope) -> Placer:
+        try:
+            return choose.choose(scope, project.cluster, cluster, doors.engine, doors.processes, emit=report.emit)
+        except (Unavailable, UsageError, StepFailed) as exc:
+            message = f"images have the names that they get without a registry: {exc.message}"
+            report.emit(events.Notice(message=message, hint=exc.hint or ""))
+            return SharedPlacer()
+
+    once = session.once(choice)
+    return lambda scope, image: once(scope).find(image, Tools(doors.processes, doors.engine))

@@ -1,0 +1,124 @@
+"""`devloop ls`: what a project owns in the cluster, from the inventory in the cluster; so it tells the same on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from devloop import events
+from devloop.cli import session
+from devloop.cli.options import Common
+from devloop.cli.rendering import unknown_unit
+from devloop.cli.report import Report, reporting
+from devloop.config import model
+from devloop.deploy import inventory, marks, prune
+from devloop.deploy.inventory import Inventory
+from devloop.errors import StepFailed, UsageError
+from devloop.observe.verdicts import verdict
+from devloop.products import Object
+from devloop.render import images
+from devloop.scope import Scope
+from devloop.stages import ApiRefusal, Cluster
+
+
+def ls(common: Common, units: Sequence[str], *, is_all: bool) -> int:
+    """Tells of every object that the project owns, or any project; of these units only, if some are named.
+
+    A unit that is no more in the file can be named as long as something of it is in the cluster. Blocks; Ctrl-C ends it with 130.
+    """
+
+    def body(report: Report) -> int:
+        if is_all and units:
+            raise UsageError("units are those of one project", hint="leave the units out, or --all-projects")
+        project = _project(common, is_all=is_all)
+        cluster = session.connect(common, project, report)
+        with Scope("ls") as scope, report.interrupts.during(scope.cancel):
+            try:
+                members = list(_members(scope, cluster, project, is_all=is_all))
+            except ApiRefusal as exc:
+                raise StepFailed(f"the cluster refused to tell what is there: {exc.message}", hint=_hint(exc)) from exc
+            wanted = {each.removeprefix("deploy/") for each in units}
+            found = [each for each in members if not wanted or marks.annotation(each, marks.UNIT) in wanted]
+            if wanted:
+                known = {marks.annotation(each, marks.UNIT) for each in members} | {
+                    each.name for each in project.deploy
+                }
+                _check_known(units, sorted(known))
+            for live in sorted(found, key=_order):
+                report.emit(_owned(live))
+            _sum_up(report, found, cluster, project, is_all=is_all)
+            scope.cancel()
+        return 0
+
+    return reporting(common, body)
+
+
+def _project(common: Common, *, is_all: bool) -> model.Project:
+    """The configuration's; all projects can be asked for without one."""
+    try:
+        return session.load(common).project
+    except UsageError:
+        if is_all and common.file is None:
+            return model.Project(model.API_VERSION)
+        raise
+
+
+def _members(scope: Scope, cluster: Cluster, project: model.Project, *, is_all: bool) -> Iterable[Object]:
+    if is_all:
+        for parent in inventory.parents(scope, cluster):
+            yield from parent.members(scope, cluster, parent.read(scope, cluster))
+    else:
+        mine = Inventory(project.metadata.name, cluster.namespace)
+        yield from mine.members(scope, cluster, mine.read(scope, cluster))
+
+
+def _hint(exc: ApiRefusal) -> str | None:
+    return "leave --all-projects out, or ask for the right to list ConfigMaps everywhere" if exc.code == 403 else None
+
+
+def _check_known(units: Sequence[str], known: Sequence[str]) -> None:
+    for word in units:
+        if word.removeprefix("deploy/") not in known:
+            raise unknown_unit(word, known)
+
+
+def _order(live: Object) -> tuple[str, str, str, str]:
+    ref = marks.ref_of(live)
+    return marks.annotation(live, marks.PROJECT), marks.annotation(live, marks.UNIT), ref.kind, ref.name
+
+
+def _owned(live: Object) -> events.Owned:
+    ref = marks.ref_of(live)
+    found = verdict(live)
+    is_going = bool(live["metadata"].get("deletionTimestamp"))
+    waits = found.finding.message if found.finding else found.message
+    rolled_back = marks.rolled_back(live)
+    return events.Owned(
+        project=marks.annotation(live, marks.PROJECT),
+        unit=marks.annotation(live, marks.UNIT),
+        resource=str(ref),
+        api_version=ref.api_version,
+        namespace=ref.namespace,
+        source=marks.annotation(live, marks.SOURCE),
+        state="deleting" if is_going else found.state,
+        why=rolled_back if found.state == "ready" else "; ".join(filter(None, (waits, rolled_back))),
+        age_s=age_s(live),
+        images=images.of(live),
+        kept=marks.why_kept(live) or (prune.ADOPTED if marks.is_adopted(live) else ""),
+    )
+
+
+def age_s(live: Object) -> float:
+    """Seconds since the object was made, by the API server's clock as far as this machine's agrees with it."""
+    made = live["metadata"].get("creationTimestamp")
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(made)).total_seconds()) if made else 0.0
+
+
+def _sum_up(report: Report, found: Sequence[Object], cluster: Cluster, project: model.Project, *, is_all: bool) -> None:
+    count = f"{len(found)} object{'' if len(found) == 1 else 's'}"
+    if is_all:
+        projects = len({marks.annotation(each, marks.PROJECT) for each in found})
+        text = f"{count} of {projects} project{'' if projects == 1 else 's'} in context {cluster.context}"
+    else:
+        text = f"{count} of {project.metadata.name} in context {cluster.context}, namespace {cluster.namespace}"
+    report.emit(events.Notice(message=text))
