@@ -207,8 +207,17 @@ class Cluster(Protocol):
         """Objects of a kind, in all namespaces when `namespace` is "". apiVersion and kind are set on each."""
         ...
 
-    def apply(self, scope: Scope, obj: Object, *, is_dry_run: bool = False) -> Object:
-        """Server-side apply with field manager `devloop`, forced; returns the live object. Not cut short by cancelling."""
+    def apply(self, scope: Scope, obj: Object, *, is_forced: bool = True, is_dry_run: bool = False) -> Object:
+        """Server-side apply with field manager `devloop`; returns the live object. Not cut short by cancelling. Not forced, it is refused
+        (409, each field a cause) where another manager owns a field that has another value.
+        """
+        ...
+
+    def merge(self, scope: Scope, ref: ObjectRef, patch: Object) -> Object:
+        """Merge patch (RFC 7386): null takes a field away, a list replaces a list; returns the live object. Not cut short by cancelling.
+
+        With a `metadata.resourceVersion` it is refused (409) when the object is at another one.
+        """
         ...
 
     def delete(

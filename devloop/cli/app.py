@@ -18,11 +18,13 @@ from devloop.cli.options import (
     Common,
     Context,
     File,
+    ForceConflicts,
     Namespace,
     NoCache,
     Output,
     OutputFormat,
     OverridesOption,
+    Recreate,
     SkipTests,
     TagOption,
     ToolOption,
@@ -132,11 +134,16 @@ def dev(
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was deployed in the cluster on exit.")] = False,
     watch: WatchOption = Watch.native,
     skip_tests: SkipTests = False,
+    force_conflicts: ForceConflicts = False,
+    recreate: Recreate = None,
 ) -> int:
     """Keep the cluster equal to the sources until Ctrl-C, with logs and ports; then delete what was deployed."""
+    from devloop.cli.consent import consent
     from devloop.cli.dev import dev as body
 
-    return body(Common(file, namespace, context, output, verbose), keep=keep, watch=watch, is_testing=not skip_tests)
+    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
+    common = Common(file, namespace, context, output, verbose)
+    return body(common, keep=keep, watch=watch, is_testing=not skip_tests, consent=allowed)
 
 
 @app.command(name="run")
@@ -156,12 +163,16 @@ def run_(
     tag: TagOption = "",
     skip_tests: SkipTests = False,
     dev_overrides: OverridesOption = False,
+    force_conflicts: ForceConflicts = False,
+    recreate: Recreate = None,
 ) -> int:
     """Build, test, deploy and wait until all is ready, once; for CI."""
+    from devloop.cli.consent import consent
     from devloop.cli.run import RunOptions
     from devloop.cli.run import run as body
 
-    options = RunOptions(images, no_cache, tag, not skip_tests, dev_overrides)
+    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
+    options = RunOptions(images, no_cache, tag, not skip_tests, dev_overrides, allowed)
     return body(Common(file, namespace, context, output, verbose), options)
 
 

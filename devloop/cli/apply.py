@@ -17,6 +17,7 @@ from devloop.cli.diff import Comparison, finder
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config import model
+from devloop.deploy.apply import Consent
 from devloop.errors import StepFailed, UsageError
 from devloop.graph import UNTESTED_STEPS
 from devloop.loop.surroundings import Doors, Plan
@@ -30,10 +31,10 @@ UNIT = "rendered"
 STDIN = "-"
 
 
-def apply(common: Common, sources: Sequence[str], *, is_dry_run: bool) -> int:
+def apply(common: Common, sources: Sequence[str], *, is_dry_run: bool, consent: Consent) -> int:
     """Applies the manifests of files, folders and standard input (`-`) and waits until they are ready.
 
-    `is_dry_run`: only tells what would change. Blocks; Ctrl-C ends it with 130.
+    `is_dry_run`: only tells what would change. `consent`: what the apply may do besides. Blocks; Ctrl-C ends it with 130.
     """
 
     def body(report: Report) -> int:
@@ -61,6 +62,7 @@ def apply(common: Common, sources: Sequence[str], *, is_dry_run: bool) -> int:
                 report,
                 wanted=UNTESTED_STEPS,
                 namespace=cluster.namespace,
+                consent=consent,
                 wrap=lambda steps: given.GivenImages(steps, doors, refs),
             )
             current.started("apply")

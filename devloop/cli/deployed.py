@@ -11,7 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
-from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, OverridesOption, Verbose
+from devloop.cli.options import (
+    Common,
+    Context,
+    File,
+    ForceConflicts,
+    Namespace,
+    Output,
+    OutputFormat,
+    OverridesOption,
+    Recreate,
+    Verbose,
+)
 from devloop.cli.words import UnitNames, UnitOrWorkload
 
 
@@ -53,11 +64,16 @@ def apply_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would change, as `devloop diff` does.")
     ] = False,
+    force_conflicts: ForceConflicts = False,
+    recreate: Recreate = None,
 ) -> int:
     """Deploy what `devloop render` printed, with the images that `devloop build` made, and wait until it is ready."""
     from devloop.cli.apply import apply as body
+    from devloop.cli.consent import consent
 
-    return body(Common(file, namespace, context, output, verbose), manifests, is_dry_run=dry_run)
+    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
+    common = Common(file, namespace, context, output, verbose)
+    return body(common, manifests, is_dry_run=dry_run, consent=allowed)
 
 
 def diff(

@@ -18,6 +18,7 @@ from devloop.cli.options import Common, Watch
 from devloop.cli.report import INTERRUPTED, Report, reporting
 from devloop.config.load import Loaded
 from devloop.deploy import delete as deploy_delete
+from devloop.deploy.apply import Consent
 from devloop.effects.files import Watcher
 from devloop.effects.roots import Skips, everything
 from devloop.errors import ConfigError, DevloopError, UsageError
@@ -31,15 +32,24 @@ from devloop.scope import Scope
 from devloop.stages import Cluster
 
 
-def dev(common: Common, *, keep: bool, watch: Watch = Watch.native, is_testing: bool = True) -> int:
-    """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once."""
+def dev(
+    common: Common,
+    *,
+    keep: bool,
+    watch: Watch = Watch.native,
+    is_testing: bool = True,
+    consent: Consent = Consent(),  # noqa: B008 - frozen
+) -> int:
+    """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once. `consent`: what an apply may do besides."""
 
     def body(report: Report) -> int:
         loaded = session.load(common)
         cluster = session.connect(common, loaded.project, report)
         with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
-            live = Development(scope, common, loaded, cluster, report, watch=watch, is_testing=is_testing)
+            live = Development(
+                scope, common, loaded, cluster, report, watch=watch, is_testing=is_testing, consent=consent
+            )
             try:
                 live.run()
             finally:
@@ -68,6 +78,7 @@ class Development:
         *,
         watch: Watch,
         is_testing: bool,
+        consent: Consent,
     ) -> None:
         self._scope = scope
         self._common = common
@@ -91,6 +102,7 @@ class Development:
             namespace=cluster.namespace,
             live=self,
             is_staying=True,
+            consent=consent,
         )
         self._is_manual = watch is Watch.manual
         self._watcher = Watcher(scope, self._on_batch, self._on_notice, mode=watch.value, on_held=self._on_held)

@@ -88,6 +88,23 @@ OverridesOption = Annotated[
 ]
 
 
+ForceConflicts = Annotated[
+    bool,
+    typer.Option(
+        "--force-conflicts",
+        help="Take fields over that other managers own (kubectl edit, helm, an autoscaler), and say which.",
+    ),
+]
+Recreate = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recreate",
+        help="Delete this object and make it anew where its change needs that, though data could go; may be given again.",
+        metavar="KIND/NAME",
+    ),
+]
+
+
 class ClusterTool(StrEnum):
     """What makes local clusters."""
 

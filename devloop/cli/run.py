@@ -9,6 +9,7 @@ from devloop.cli import given, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config import model
+from devloop.deploy.apply import Consent
 from devloop.errors import UsageError
 from devloop.graph import ALL_STEPS, UNTESTED_STEPS
 from devloop.scope import Scope
@@ -19,7 +20,7 @@ class RunOptions:
     """`images`: a file of images to deploy, in place of building and testing any. `is_uncached`: build all of them anew, from nothing.
 
     `tag`: a readable tag for them, in place of the one that the configuration gives them. `is_testing`: whether tests have a say.
-    `is_dev`: with what `dev` has otherwise.
+    `is_dev`: with what `dev` has otherwise. `consent`: what an apply may do besides.
     """
 
     images: Path | None = None
@@ -27,6 +28,7 @@ class RunOptions:
     tag: str = ""
     is_testing: bool = True
     is_dev: bool = False
+    consent: Consent = Consent()
 
 
 def run(common: Common, options: RunOptions) -> int:
@@ -49,6 +51,7 @@ def run(common: Common, options: RunOptions) -> int:
                 report,
                 wanted=ALL_STEPS if options.is_testing and images is None else UNTESTED_STEPS,
                 namespace=cluster.namespace,
+                consent=options.consent,
                 is_reusing=True,
                 is_uncached=options.is_uncached,
                 tag_policy=model.TagPolicy(fixed=options.tag) if options.tag else loaded.project.build.tag_policy,

@@ -14,6 +14,7 @@ from devloop.cli.options import Common
 from devloop.cli.report import Report
 from devloop.config import load as config_load
 from devloop.config import model
+from devloop.deploy.apply import Consent
 from devloop.errors import Unavailable, UsageError
 from devloop.events import StepName
 from devloop.loop.image_steps import ImagePolicy
@@ -93,6 +94,7 @@ def open_doors(scope: Scope, cluster: Cluster | None, context: Callable[[], str]
 
 class Session:
     """A loop with everything it needs. `live`: whoever hangs on what is deployed. `choose`: where images go, if not to the cluster.
+    `consent`: what an apply may do besides.
 
     `is_reusing`, `is_uncached`: see loop.image_steps.ImagePolicy; with the latter, all artifacts are built anew and stay so.
     `tag_policy`: the readable tag that images get besides, if any. `is_staying`: see loop.surroundings.Surroundings.
@@ -108,6 +110,7 @@ class Session:
         wanted: Iterable[StepName],
         namespace: str,
         live: Live | None = None,
+        consent: Consent = Consent(),  # noqa: B008 - frozen
         wrap: Callable[[Steps], RunStep] = lambda steps: steps,
         choose: Callable[[Scope], Placer] | None = None,
         is_reusing: bool = False,
@@ -132,6 +135,7 @@ class Session:
             self._live,
             is_staying,
             wanted=self.wanted,
+            consent=consent,
         )
         self.steps = Steps(
             around,

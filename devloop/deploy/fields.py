@@ -80,16 +80,17 @@ def _quantity(text: str) -> Decimal | str:
     return Decimal(found["number"]) * _UNITS[found["unit"]]
 
 
+def is_ours(entry: Object) -> bool:
+    """Whether this one of an object's managedFields is what devloop applies."""
+    return entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
+
+
 def owned(live: Object) -> Object | None:
     """The part of the object that devloop's server-side apply owns; None when it owns nothing.
 
     Format: https://kubernetes.io/docs/reference/using-api/server-side-apply/ and FieldsV1 of the API reference.
     """
-    mine = [
-        entry
-        for entry in live["metadata"].get("managedFields") or ()
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
-    ]
+    mine = [entry for entry in live["metadata"].get("managedFields") or () if is_ours(entry)]
     if not mine:
         return None
     extract = _extract(live, mine[0].get("fieldsV1") or {})

@@ -108,6 +108,16 @@ def marked(obj: Object, *, applyset: str, project: str, unit: str, source: str, 
     return sent
 
 
+def removal(live: Mapping[str, Any]) -> Object:
+    """The metadata of a merge patch that takes our marks off."""
+    found: Object = {}
+    if label(live, PART_OF):
+        found["labels"] = {PART_OF: None}
+    if mine := sorted(name for name in _OURS if annotation(live, name)):
+        found["annotations"] = dict.fromkeys(mine)
+    return found
+
+
 def unmarked(obj: Object) -> Object:
     """The object without our marks."""
     metadata = dict(obj["metadata"])

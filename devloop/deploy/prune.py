@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from devloop.deploy import fields, marks, order, parallel, wait
+from devloop.deploy import marks, order, ownership, parallel, wait
 from devloop.products import Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
@@ -114,12 +114,7 @@ def _is_held_up(live: Object | None) -> bool:
 
 
 def _release(scope: Scope, cluster: Cluster, live: Object) -> ObjectRef | None:
-    """Applies what devloop owns of it, without the marks: the server takes away what is applied no longer, and nothing else."""
-    mine = fields.owned(live)
-    if mine is None:
-        return None
     try:
-        cluster.apply(scope, marks.unmarked(mine))
+        return marks.ref_of(live) if ownership.release(scope, cluster, live) else None
     except ApiRefusal:
         return None  # the marks do no harm; the object keeps being reported
-    return marks.ref_of(live)

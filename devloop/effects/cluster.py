@@ -89,7 +89,7 @@ class KubeCluster:
         items, _ = kube_watch.list_all(scope, self._http, path, _selectors(labels, fields))
         return [{"apiVersion": api_version, "kind": kind, **each} for each in items]
 
-    def apply(self, scope: Scope, obj: Object, *, is_dry_run: bool = False) -> Object:
+    def apply(self, scope: Scope, obj: Object, *, is_forced: bool = True, is_dry_run: bool = False) -> Object:
         metadata = obj["metadata"]
         ref = ObjectRef(obj["apiVersion"], obj["kind"], metadata.get("namespace") or "", metadata.get("name") or "")
         if self.resource(scope, ref.api_version, ref.kind) is None:
@@ -97,12 +97,21 @@ class KubeCluster:
         path = self._object_path(scope, ref)
         if path is None:
             raise ApiRefusal(422, "Invalid", f'{ref.kind} "{ref.name}" is invalid: metadata.name: Invalid value')
-        query = {"fieldManager": MANAGER, "force": "true", "fieldValidation": "Warn"}
+        query = {"fieldManager": MANAGER, "force": "true" if is_forced else "false", "fieldValidation": "Warn"}
         if is_dry_run:
             query["dryRun"] = "All"
         live: Object = self._http.json(
             scope, "PATCH", path, query, body=obj, content_type="application/apply-patch+yaml", read_s=WRITE_S
         )
+        return live
+
+    def merge(self, scope: Scope, ref: ObjectRef, patch: Object) -> Object:
+        path = self._object_path(scope, ref)
+        if path is None:
+            raise ApiRefusal(404, "NotFound", f"there is no {ref}")
+        query = {"fieldManager": MANAGER}
+        kind = "application/merge-patch+json"
+        live: Object = self._http.json(scope, "PATCH", path, query, body=patch, content_type=kind, read_s=WRITE_S)
         return live
 
     def delete(

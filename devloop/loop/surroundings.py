@@ -13,6 +13,7 @@ from typing import Protocol
 
 from devloop import events
 from devloop.config import model
+from devloop.deploy.apply import Consent
 from devloop.events import StepName
 from devloop.graph import ALL_STEPS, Node
 from devloop.loop.messages import Changed, Start
@@ -105,7 +106,7 @@ class Surroundings:
 
     `post` tells the loop of inputs that moved while a step read them. `namespace`: for objects that name none. `is_staying`: whether the
     session goes on after its first pass, so that what is not there yet may still come. `wanted`: the steps that it is
-    for.
+    for. `consent`: what an apply may do besides.
     """
 
     plan: Plan
@@ -116,6 +117,7 @@ class Surroundings:
     post: Callable[[Changed], None]
     live: Live
     is_staying: bool = False
+    consent: Consent = Consent()
     wanted: frozenset[StepName] = ALL_STEPS
 
     def tests_of(self, artifact: str) -> tuple[NumberedTest, ...]:

@@ -25,7 +25,7 @@ from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
 from devloop.loop.unit_hooks import UnitHooks
 from devloop.observe import needs, status
-from devloop.products import Applied, Inputs, Met, ObjectRef, Outcome, Product, Rendered
+from devloop.products import Applied, Identity, Inputs, Met, ObjectRef, Outcome, Product, Rendered
 from devloop.render import images, rolls, unused
 from devloop.render.finish import Images, finish
 from devloop.render.objects import identity
@@ -133,12 +133,19 @@ class UnitSteps:
         applied, changed = deploy_apply.apply(
             scope,
             cluster,
-            owner=deploy_apply.Owner(plan.project.metadata.name, rendered.unit, plan.known_units),
+            owner=deploy_apply.Owner(
+                plan.project.metadata.name,
+                rendered.unit,
+                plan.known_units,
+                self._elsewhere(rendered.unit, product),
+            ),
             namespace=self._around.namespace,
             manifests=finished.manifests,
             held=finished.held,
             images=refs,
+            consent=self._around.consent,
             on_line=tell,
+            on_left=lambda text: self._warn(events.Notice(update=start.update, message=text)),
             before=self._hooks.before_deploy(scope, unit),
         )
         self._tell_rolls(applied, tell)
@@ -201,6 +208,18 @@ class UnitSteps:
             self._marks[each.ref] = now
             if before != now:
                 tell(f"{each.ref} rolls: {', '.join(rolls.changed(before, now))} changed")
+
+    def _elsewhere(self, unit: str, product: Products) -> frozenset[Identity] | None:
+        """What the other units render; None while one of them was never rendered."""
+        found: set[Identity] = set()
+        for other in self._around.plan.units.keys() - {unit}:
+            try:
+                rendered = product(Node(unit_target(other), "render"))
+            except KeyError:
+                return None
+            assert isinstance(rendered, Rendered)
+            found |= rendered.objects.keys()
+        return frozenset(found)
 
     def _check_apart(self, rendered: Rendered, other: Product) -> None:
         """Raises: StepFailed when both units have an object: each would undo what the other did."""

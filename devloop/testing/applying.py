@@ -50,6 +50,37 @@ def applied(live: Object | None, last: Object, sent: Object) -> Object:
     return made
 
 
+def patched(live: Object, patch: Object) -> Object:
+    """What a merge patch (RFC 7386) makes of an object. Raises: ApiRefusal when it names another version."""
+    refuse_outdated(live, patch.get("metadata", {}).get("resourceVersion", ""))
+    made: Object = _patched(live, patch)
+    return made
+
+
+def _patched(live: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    left = copy.deepcopy(live) if isinstance(live, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            left.pop(name, None)
+        else:
+            left[name] = _patched(left.get(name), value)
+    return left
+
+
+def specified(obj: Object) -> Object:
+    """The object without what says who it is and how it does."""
+    return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
+
+
+def refuse_outdated(live: Object, version: str) -> None:
+    """Raises: ApiRefusal when the object is at another version than this, if it is one."""
+    if version not in ("", live["metadata"].get("resourceVersion")):
+        message = f'Operation cannot be fulfilled on "{live["metadata"]["name"]}": the object has been modified'
+        raise ApiRefusal(409, "Conflict", message)
+
+
 def refuse_invalid(obj: Object) -> None:
     """Raises: ApiRefusal for a name that no object can have."""
     name = obj["metadata"].get("name") or ""

@@ -11,14 +11,13 @@ import copy
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 from devloop.errors import Unavailable
 from devloop.products import Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Resource, WatchEvent
 from devloop.testing import kinds, rollout
-from devloop.testing.applying import applied, refuse_invalid, refuse_unchangeable
+from devloop.testing.applying import applied, patched, refuse_invalid, refuse_outdated, refuse_unchangeable, specified
 from devloop.testing.insides import Insides
 from devloop.testing.selectors import is_of, is_selected
 
@@ -33,8 +32,9 @@ class FakeCluster(Insides):
 
     Apply is `applying.applied`: maps are merged, lists replaced, except lists of objects with a `name`, which are merged by it; fields
     that are no longer sent go. Every list merges by `name` alone, where a real server knows each list's own key (ports: port and
-    protocol). Nothing is defaulted but a Service's clusterIP. Deleting is done at once unless an object has finalizers.
-    `writes`: what was written through apply and delete, in order (`apply configmap/a`), dry runs left out.
+    protocol). It knows one field manager, so nothing ever conflicts. Nothing is defaulted but a Service's clusterIP.
+    Deleting is done at once unless an object has finalizers.
+    `writes`: what was written through apply, merge and delete, in order (`apply configmap/a`), dry runs left out.
     """
 
     def __init__(self, namespace: str = "default", *, context: str = "fake") -> None:
@@ -77,7 +77,7 @@ class FakeCluster(Insides):
         with self._changed:
             return self._found(api_version, kind, namespace, labels, fields)
 
-    def apply(self, scope: Scope, obj: Object, *, is_dry_run: bool = False) -> Object:
+    def apply(self, scope: Scope, obj: Object, *, is_forced: bool = True, is_dry_run: bool = False) -> Object:
         self._check(scope)
         with self._changed:
             ref = self._ref(obj)
@@ -88,9 +88,8 @@ class FakeCluster(Insides):
             live = self._objects.get(key)
             sent = copy.deepcopy(obj)
             asked = sent["metadata"].pop("resourceVersion", "")
-            if live and asked not in ("", live["metadata"]["resourceVersion"]):
-                message = f'Operation cannot be fulfilled on "{ref.name}": the object has been modified'
-                raise ApiRefusal(409, "Conflict", message)
+            if live:
+                refuse_outdated(live, asked)
             if ref.namespace:
                 sent["metadata"]["namespace"] = ref.namespace
             made = applied(live, self._last.get(key, {}), sent)
@@ -100,6 +99,18 @@ class FakeCluster(Insides):
                 return made
             self.writes.append(f"apply {ref}")
             self._last[key] = sent
+            self._store(key, made)
+            return copy.deepcopy(made)
+
+    def merge(self, scope: Scope, ref: ObjectRef, patch: Object) -> Object:
+        self._check(scope)
+        with self._changed:
+            key = self._key(ref)
+            live = self._objects.get(key)
+            if live is None:
+                raise ApiRefusal(404, "NotFound", f'"{ref.name}" not found')
+            made = patched(live, patch)
+            self.writes.append(f"merge {ref}")
             self._store(key, made)
             return copy.deepcopy(made)
 
@@ -212,7 +223,7 @@ class FakeCluster(Insides):
             metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": _EPOCH}
         metadata["resourceVersion"] = str(self._version)
         if key[0] not in _WITHOUT_GENERATION or key[1] == "Pod":
-            is_other = live is not None and _specified(live) != _specified(made)
+            is_other = live is not None and specified(live) != specified(made)
             metadata["generation"] = (live["metadata"].get("generation", 1) if live else 1) + is_other
         self._complete(key, made)
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
@@ -321,10 +332,6 @@ class FakeCluster(Insides):
     def _wait_until(self, scope: Scope, is_so: Callable[[], bool]) -> None:
         self._changed.wait_for(lambda: scope.is_cancelled or is_so())
         scope.check()
-
-
-def _specified(obj: Object) -> dict[str, Any]:
-    return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
 
 
 def _as(obj: Object, api_version: str) -> Object:

@@ -229,6 +229,27 @@ class TestCluster:
                 world.door.apply(scope, config_map("a", {"k": "3"}, resourceVersion=version))
             assert (told.value.code, told.value.reason) == (409, "Conflict")
 
+    def test_a_merge_changes_what_it_names_and_nothing_else(self, world: World, scope: Scope) -> None:
+        first = world.door.apply(scope, config_map("a", {"x": "1", "y": "2"}, labels={"l": "1"}))
+        made = world.door.merge(scope, ref(world, "a"), {"data": {"y": None, "z": "3"}})
+        assert made["data"] == {"x": "1", "z": "3"}
+        assert made["metadata"]["labels"] == {"l": "1"}
+        assert world.door.get(scope, ref(world, "a")) == made
+        assert version_of(first) != version_of(made)
+
+    def test_a_merge_into_an_old_version_is_a_conflict(self, world: World, scope: Scope) -> None:
+        first = world.door.apply(scope, config_map("a"))
+        at = {"metadata": {"resourceVersion": version_of(first)}}
+        world.door.merge(scope, ref(world, "a"), {**at, "data": {"k": "2"}})
+        with pytest.raises(ApiRefusal) as told:
+            world.door.merge(scope, ref(world, "a"), {**at, "data": {"k": "3"}})
+        assert (told.value.code, told.value.reason) == (409, "Conflict")
+
+    def test_a_merge_into_nothing_is_refused(self, world: World, scope: Scope) -> None:
+        with pytest.raises(ApiRefusal) as told:
+            world.door.merge(scope, ref(world, "a"), {"data": {"k": "2"}})
+        assert told.value.code == 404
+
     def test_a_name_that_cannot_be_is_refused(self, world: World, scope: Scope) -> None:
         with pytest.raises(ApiRefusal, match=r"metadata\.name: Invalid value") as told:
             world.door.apply(scope, config_map("Not_Valid"))

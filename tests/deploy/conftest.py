@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from devloop.deploy import marks
-from devloop.deploy.apply import Owner, apply
+from devloop.deploy.apply import Consent, Owner, apply
 from devloop.deploy.delete import Deleted, delete
 from devloop.products import Applied, Manifest, Object, ObjectRef
 from devloop.scope import Scope
@@ -20,11 +20,12 @@ UNITS = frozenset({"u", "v"})
 
 
 class Recorder:
-    """A cluster that notes what is written to it and may refuse it; everything else is the one behind it."""
+    """A cluster that notes what is asked of it and written to it, and may refuse it; everything else is the one behind it."""
 
     def __init__(self, behind: Cluster) -> None:
         self._behind = behind
         self.writes: list[str] = []
+        self.reads: list[str] = []
         self.refusals: dict[str, ApiRefusal] = {}
         self.before_apply: Callable[[Object], None] = lambda _obj: None
         self.before_delete: Callable[[ObjectRef], None] = lambda _ref: None
@@ -32,13 +33,21 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
 
-    def apply(self, scope: Scope, obj: Object, *, is_dry_run: bool = False) -> Object:
+    def get(self, scope: Scope, ref: ObjectRef) -> Object | None:
+        self.reads.append(f"get {ref}")
+        return self._behind.get(scope, ref)
+
+    def list(self, scope: Scope, api_version: str, kind: str, **options: Any) -> Any:
+        self.reads.append(f"list {kind}")
+        return self._behind.list(scope, api_version, kind, **options)
+
+    def apply(self, scope: Scope, obj: Object, *, is_forced: bool = True, is_dry_run: bool = False) -> Object:
         name = str(marks.ref_of(obj))
         self.before_apply(obj)
         self.writes.append(f"apply {name}")
         if name in self.refusals:
             raise self.refusals[name]
-        return self._behind.apply(scope, obj, is_dry_run=is_dry_run)
+        return self._behind.apply(scope, obj, is_forced=is_forced, is_dry_run=is_dry_run)
 
     def delete(
         self, scope: Scope, ref: ObjectRef, *, uid: str | None = None, resource_version: str | None = None
@@ -66,27 +75,32 @@ class World:
         project: str = "shop",
         known: frozenset[str] = UNITS,
         held: tuple[tuple[Manifest, str], ...] = (),
+        elsewhere: frozenset[marks.Key] | None = frozenset(),
+        consent: Consent = Consent(),  # noqa: B008 - frozen
     ) -> Applied:
-        self.cluster.writes.clear()
-        self.lines.clear()
+        self._forget()
         applied, changed = apply(
             self.scope,
             self.door,
-            owner=Owner(project, unit, known),
+            owner=Owner(project, unit, known, elsewhere),
             namespace=self.namespace,
             manifests=manifests,
             images={},
             held=held,
+            consent=consent,
             on_line=self.lines.append,
         )
         assert changed == len([each for each in applied.objects if each.is_changed])
         return applied
 
     def delete(self, **options: Any) -> Deleted:
-        self.cluster.writes.clear()
-        self.lines.clear()
+        self._forget()
         options = {"project": "shop", "namespace": self.namespace, "on_line": self.lines.append, **options}
         return delete(self.scope, self.door, **options)
+
+    def _forget(self) -> None:
+        for told in (self.cluster.writes, self.cluster.reads, self.lines):
+            told.clear()
 
     @property
     def door(self) -> Cluster:
@@ -99,7 +113,7 @@ class World:
         return sorted(each for each in self.cluster.writes if "configmap/devloop-" not in each)
 
     def live(self, kind: str, name: str, api_version: str = "v1") -> Object | None:
-        return self.cluster.get(self.scope, ObjectRef(api_version, kind, self.namespace, name))  # type: ignore[no-any-return]
+        return self.cluster.get(self.scope, ObjectRef(api_version, kind, self.namespace, name))
 
     def names(self, kind: str = "ConfigMap") -> set[str]:
         """Objects of a kind that tests put there."""

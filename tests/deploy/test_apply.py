@@ -7,6 +7,7 @@ import copy
 import pytest
 
 from devloop.deploy import marks
+from devloop.deploy.apply import Owner, preview
 from devloop.deploy.inventory import KINDS, TOOLING, Inventory
 from devloop.errors import StepFailed
 from devloop.products import ObjectRef
@@ -99,6 +100,43 @@ def test_what_is_no_longer_rendered_is_pruned(world: World) -> None:
     applied = world.apply(config_map("a"))
     assert [each.name for each in applied.pruned] == ["b"]
     assert world.names() == {"a", "devloop-shop"}
+
+
+def test_what_is_pruned_goes_backwards_in_the_order_of_applying(world: World) -> None:
+    role = manifest("rbac.authorization.k8s.io/v1", "Role", "r", rules=[])
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"}
+    binding = manifest("rbac.authorization.k8s.io/v1", "RoleBinding", "b", roleRef=ref, subjects=[])
+    world.apply(config_map("a"), role, binding)
+    assert list(map(str, world.apply(config_map("a")).pruned)) == ["rolebinding/b", "role/r"]
+
+
+def test_what_another_unit_renders_is_left_to_it(world: World) -> None:
+    world.apply(config_map("a"), config_map("moves"), config_map("goes"))
+    moves = frozenset({("", "ConfigMap", world.namespace, "moves")})
+    applied = world.apply(config_map("a"), unit="renamed", known=frozenset({"renamed", "v"}), elsewhere=moves)
+    assert [each.name for each in applied.pruned] == ["goes"]
+
+
+def test_nothing_of_a_former_unit_goes_before_all_is_known(world: World) -> None:
+    world.apply(config_map("a"), config_map("b"))
+    world.apply(config_map("c"), config_map("d"), unit="v")
+    applied = world.apply(config_map("c"), unit="v", known=frozenset({"v"}), elsewhere=None)
+    assert [each.name for each in applied.pruned] == ["d"]
+
+
+def test_what_is_kept_is_nothing_to_do(world: World) -> None:
+    world.apply(config_map("a"), config_map("b", annotations={marks.KEEP: "true"}), config_map("c"))
+    due = preview(
+        world.scope,
+        world.door,
+        owner=Owner("shop", "u", frozenset({"u"})),
+        namespace=world.namespace,
+        manifests=[config_map("a"), config_map("d")],
+    )
+    assert [(str(ref), why) for ref, why in due] == [
+        ("configmap/d", "is not there"),
+        ("configmap/c", "is rendered no longer"),
+    ]
 
 
 def test_other_units_are_left_alone_until_they_are_no_more(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 from devloop.deploy import marks
 from devloop.products import Object
 from devloop.stages import Resource
+from devloop.testing.applying import patched
 
 NAMESPACED = Resource("v1", "ConfigMap", "configmaps", is_namespaced=True)
 GLOBAL = Resource("v1", "Namespace", "namespaces", is_namespaced=False)
@@ -78,8 +79,9 @@ def test_marks_are_added_and_taken_off_again() -> None:
     assert marks.label(sent, "mine") == "1"
     assert marks.annotation(sent, marks.UNIT) == "u"
     assert marks.is_adopted(sent)
-    assert marks.unmarked(sent) == before
-    assert marks.unmarked(mark(config_map())) == config_map()
+    assert patched(sent, {"metadata": marks.removal(sent)}) == before
+    bare = {"metadata": marks.removal(mark(config_map()))}
+    assert marks.removal(patched(mark(config_map()), bare)) == {}
 
 
 def test_the_digest_follows_everything_that_is_sent() -> None:

@@ -21,18 +21,10 @@ def refused(message: str, *, kind: str = "Deployment", code: int = 422, name: st
     [
         (refused('namespaces "dev" not found', code=404), "kubectl create namespace dev"),
         (
-            refused("spec.selector: Invalid value: {}: field is immutable"),
-            "kubectl delete deployment/api --namespace dev,",
+            refused('User "me" cannot patch resource "deployments"', code=403),
+            "ask for the right to patch Deployment in namespace dev",
         ),
-        (
-            refused(
-                "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden",
-                kind="StatefulSet",
-            ),
-            "kubectl delete statefulset/api --namespace dev --cascade=orphan,",
-        ),
-        (refused("spec is immutable after creation", kind="PersistentVolumeClaim"), "which loses its data"),
-        (refused("cannot patch resource", code=403), "ask for the right to patch Deployment in namespace dev"),
+        (refused("exceeded quota: few", code=403), "kubectl describe resourcequota --namespace dev"),
         (refused('failed calling webhook "x": connection refused', code=500), "name its unit in `needs`"),
     ],
 )
@@ -60,6 +52,7 @@ def test_values_of_a_secret_are_masked() -> None:
     assert refusals.masked(told, sent) == (
         ".stringData.n: expected string, got &value.valueUnstructured{Value:***}; ***; ***"
     )
+    assert refusals.masked("no hunter3", {"kind": "Secret", "data": {"a": "aHVudGVyMw=="}}) == "no ***"
     assert refusals.masked("hunter2", {**sent, "kind": "ConfigMap"}) == "hunter2"
 
 
@@ -67,4 +60,5 @@ def test_only_what_exists_and_is_fixed_counts_as_unchangeable() -> None:
     assert refusals.is_unchangeable(ApiRefusal(422, "Invalid", "field is immutable"))
     assert refusals.is_unchangeable(ApiRefusal(422, "Invalid", "pod updates may not change fields other than image"))
     assert not refusals.is_unchangeable(ApiRefusal(422, "Invalid", "Required value"))
+    assert not refusals.is_unchangeable(ApiRefusal(422, "Invalid", "policy 'p' denied request: it is immutable"))
     assert not refusals.is_unchangeable(ApiRefusal(400, "BadRequest", "immutable"))
