@@ -115,14 +115,18 @@ class State:
 
     @cached_property
     def comparable(self) -> frozenset[str]:
-        """The units before which all others are rendered as they are on disk, or cannot be: `rivals` holds for these."""
-        found = []
-        for target in self.graph.unit_names:
-            found.append(target)
-            render = Node(target, "render")
-            if not self.is_current(render) and not self.is_failed(render):
-                break
-        return frozenset(found)
+        """The units of which it can be told what others render too: all before them are rendered as they are on disk, or cannot be.
+
+        For a unit that was applied before, that goes for all others: an object that moved to one of them must not be pruned.
+        """
+        targets = list(self.graph.unit_names)
+        renders = [Node(target, "render") for target in targets]
+        first = next(
+            (i for i, each in enumerate(renders) if not self.is_current(each) and not self.is_failed(each)), None
+        )
+        if first is None:
+            return frozenset(targets)
+        return frozenset(target for target in targets[: first + 1] if Node(target, "apply") not in self.have)
 
     @cached_property
     def _rivals(self) -> Mapping[str, tuple[str, ...]]:

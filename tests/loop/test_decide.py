@@ -105,6 +105,26 @@ def test_a_unit_is_applied_once_what_it_needs_of_the_cluster_is_there() -> None:
     assert nodes(driver.done(wait), Start) == [APPLY]
 
 
+def test_a_unit_that_was_applied_waits_for_what_others_render_now() -> None:
+    driver = Driver(Graph({}, {"u": (), "v": ()}), uses=frozenset())
+    other = Node("deploy/v", "render")
+    driver.tell(Changed({U: "1", "deploy/v": "1"}))
+    assert nodes(driver.done(RENDER), Start) == [APPLY]  # nothing was applied yet that could have moved
+    driver.settle()
+    driver.tell(Changed({U: "2", "deploy/v": "2"}, ("f",)))
+    assert nodes(driver.done(RENDER), Start) == []
+    assert set(nodes(driver.done(other), Start)) == {APPLY, Node("deploy/v", "apply")}
+
+
+def test_a_unit_does_not_wait_for_one_that_cannot_be_rendered() -> None:
+    driver = Driver(Graph({}, {"u": (), "v": ()}), uses=frozenset())
+    driver.tell(Changed({U: "1", "deploy/v": "1"}))
+    driver.settle()
+    driver.tell(Changed({U: "2", "deploy/v": "2"}, ("f",)))
+    driver.done(RENDER)
+    assert nodes(driver.fail(Node("deploy/v", "render")), Start) == [APPLY]
+
+
 def test_an_edit_of_a_unit_whose_wait_failed_waits_again() -> None:
     driver = Driver(Graph({}, {"u": ()}, waits={"u": "job/migrate"}))
     driver.tell(Changed({U: "1"}))
@@ -297,7 +317,8 @@ def test_a_new_config_keeps_what_it_does_not_change() -> None:
     graph = Graph({"a": ()}, {"u": (), "v": ()})
     actions = driver.tell(Reconfigured(graph, {A: "1", U: "1", "deploy/v": "1"}))
     assert Forget(B) in actions
-    assert set(nodes(actions, Start)) == {Node("deploy/v", "render"), APPLY}
+    assert nodes(actions, Start) == [Node("deploy/v", "render")]  # an object of u may have moved to it
+    assert set(nodes(driver.done(Node("deploy/v", "render")), Start)) == {Node("deploy/v", "apply"), APPLY}
     assert BUILD_A in driver.state.have
 
 
