@@ -7,9 +7,10 @@ there) is not in it.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from devloop.config import model
@@ -36,9 +37,10 @@ def schema_text() -> str:
 
 def reference() -> str:
     """The reference page in Markdown, as `docs/reference/devloop-yaml.md` holds it."""
-    return (
-        "\n\n".join((_INTRODUCTION, *(_section(record, path) for record, path in _records(model.Project, "")))) + "\n"
-    )
+    places: dict[type[Any], list[str]] = {}
+    for record, path in _records(model.Project, ""):
+        places.setdefault(record, []).append(path)
+    return "\n\n".join((_INTRODUCTION, *(_section(record, paths) for record, paths in places.items()))) + "\n"
 
 
 def _schema() -> dict[str, Any]:
@@ -77,7 +79,7 @@ def _object(record: type[Any], prefix: str = "") -> dict[str, Any]:
     known = fields(record)
     made: dict[str, Any] = {
         "type": "object",
-        "description": (record.__doc__ or "").strip(),
+        "description": inspect.cleandoc(record.__doc__ or ""),
         "additionalProperties": False,
         "properties": {
             each.key: _or_nothing(_property(each, prefix)) if prefix else _property(each, _PART if each.is_part else "")
@@ -165,11 +167,12 @@ One file says how images are built and how they are deployed. The smallest one:
 - Editors complete and check it with the schema that `devloop schema` prints."""
 
 
-def _section(record: type[Any], path: str) -> str:
+def _section(record: type[Any], paths: Sequence[str]) -> str:
+    """`paths`: where it stands, each place once."""
     lines = [
-        f"## {path}" if path else "## The file",
+        f"## {', '.join(paths)}" if paths != [""] else "## The file",
         "",
-        (record.__doc__ or "").strip(),
+        inspect.cleandoc(record.__doc__ or ""),
         "",
         "| field | type | default | |",
         "|---|---|---|---|",
