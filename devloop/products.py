@@ -28,6 +28,7 @@ class Inputs:
     `skips`: whether nothing in a folder, nor below it, can count, so that it is neither listed nor watched; as cheap and pure too.
     `why`: which rule lets a file's path count, or keeps it out, in words for people; may look at the disk.
     `images`: names of images of the engine that the work stands on, which decide by what they stand for.
+    `is_for_engine`: whether the engine's own platform decides, for nothing else says which one is meant.
     """
 
     base: Path
@@ -40,6 +41,7 @@ class Inputs:
     skips: Callable[[Path], bool] | None = field(default=None, compare=False, repr=False)
     why: Callable[[Path], str] = field(default=lambda _path: "", compare=False, repr=False)
     images: tuple[str, ...] = ()
+    is_for_engine: bool = False
 
     def is_defined_by(self, path: Path) -> bool:
         """Whether a change of `path`, which may be a folder above, asks for listing the inputs afresh."""

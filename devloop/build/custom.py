@@ -7,6 +7,7 @@ left in the engine under the name it was given. It never looks into what the com
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from devloop import commands
@@ -27,7 +28,8 @@ class CustomBuilder:
         if not context.is_dir():
             raise StepFailed("the build context is not a folder", where=str(context), hint="`context` names it")
         values = (("builder", "custom"), ("command", spec.command))
-        return commands.inputs(scope, spec.dependencies, context, tools, where=_where(artifact), values=values)
+        found = commands.inputs(scope, spec.dependencies, context, tools, where=_where(artifact), values=values)
+        return replace(found, is_for_engine=True)  # PLATFORMS says which
 
     def build(self, scope: Scope, job: BuildJob, tools: Tools) -> str:
         """See stages.Builder.build. The command's environment is this process's, and what config.model.Custom promises."""

@@ -15,13 +15,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devloop.build import dockerfile as dockerfiles
-from devloop.build import dockerignore, options
-from devloop.build.context import list_context
+from devloop.build import options
+from devloop.build.counted import Counted
 from devloop.build.failure import explain
 from devloop.build.progress import Progress
-from devloop.build.reasons import reason
-from devloop.build.sources import PLATFORM_ARGUMENTS, Reads, reads
+from devloop.build.recipe import Recipe, context_words, read_recipe
+from devloop.build.sources import PLATFORM_ARGUMENTS, familiar
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.products import Inputs
@@ -47,19 +46,6 @@ class _Client:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    """An artifact's Dockerfile and ignore rules as they are on disk. `ignore_file`: the one in force, if there is one."""
-
-    context: Path
-    file: Path
-    dockerfile: dockerfiles.Dockerfile
-    definitions: frozenset[Path]
-    ignore_file: Path | None
-    rules: dockerignore.Rules
-    reads: Reads
-
-
 class DockerBuilder:
     """See stages.Builder. `environment`: variables in which BUILDX_BUILDER may name another builder than the engine's own."""
 
@@ -70,64 +56,37 @@ class DockerBuilder:
     def inputs(self, scope: Scope, artifact: model.Artifact, base: Path, tools: Tools) -> Inputs:
         """See stages.Builder.inputs. Reads only folders that the Dockerfile can reach. Raises: StepFailed with `where`."""
         spec = artifact.docker or model.Docker()
-        recipe = _recipe(artifact, base / artifact.context)
-        listing = list_context(recipe.context, recipe.reads.sources, recipe.rules)
-        files = {*map(recipe.context.joinpath, listing.files), recipe.file}
-        if recipe.ignore_file is not None:
-            files.add(recipe.ignore_file)
-        prefix = os.path.join(recipe.context.as_posix(), "")
-        fixed = frozenset({recipe.file.as_posix(), *([recipe.ignore_file.as_posix()] if recipe.ignore_file else [])})
-
-        def matches(path: Path) -> bool:
-            text = path.as_posix()
-            return text in fixed or (text.startswith(prefix) and listing.counts(text[len(prefix) :]))
-
-        def is_new_link(path: Path) -> bool:
-            text = path.as_posix()
-            if not text.startswith(prefix) or not os.path.islink(text):
-                return False
-            return text[len(prefix) :] in listing.ways or listing.counts(text[len(prefix) :])
-
-        def skips(folder: Path) -> bool:
-            text = folder.as_posix()
-            return text.startswith(prefix) and listing.skips(text[len(prefix) :])
-
-        def why(path: Path) -> str:
-            if path == recipe.file:
-                return "it is the Dockerfile"
-            if path == recipe.ignore_file:
-                return "it is the ignore file"
-            if path in recipe.definitions:
-                return "an ignore file has this name"
-            shown = recipe.dockerfile.file
-            return reason(path, recipe.context, sources=recipe.reads.sources, rules=recipe.rules, dockerfile=shown)
-
-        # A folder above a source that comes, goes or becomes a link decides where the source lies.
-        above = {os.path.dirname(way) for way in listing.ways} - {""}
-        roots = {*map(recipe.context.joinpath, listing.roots), *recipe.definitions}
+        recipe = read_recipe(artifact, base / artifact.context)
+        counted = Counted(recipe)
+        platform = options.platform(spec, self._environment)
         return Inputs(
             base=recipe.context,
-            files=tuple(sorted(files, key=str)),
-            roots=tuple(sorted(each for each in roots if not any(other in each.parents for other in roots))),
-            matches=matches,
-            definitions=recipe.definitions | frozenset(map(recipe.context.joinpath, (*listing.links, *above))),
-            is_definition=is_new_link,
-            skips=skips,
-            why=why,
+            files=counted.files,
+            roots=counted.roots,
+            matches=counted.matches,
+            definitions=counted.definitions,
+            is_definition=counted.is_new_link,
+            skips=counted.skips,
+            why=counted.why,
             images=recipe.reads.images,
-            values=(("builder", "docker"), *options.values(spec)),
+            values=(("builder", "docker"), ("platform", platform or ""), *options.values(spec)),
+            is_for_engine=platform is None,
         )
 
     def build(self, scope: Scope, job: BuildJob, tools: Tools) -> str:
         """See stages.Builder.build. The image has no name yet. Raises: Unavailable when the engine does not answer, too."""
         spec = job.artifact.docker or model.Docker()
-        recipe = _recipe(job.artifact, job.context)
+        recipe = read_recipe(job.artifact, job.context)
         given = {**spec.build_args, **job.requires}
-        _warn_of_unused(given, recipe, tools)
+        contexts = context_words(job.artifact, recipe.context, job.requires)
+        _warn_of_unused(_arguments(job, contexts), recipe, tools)
+        for name in contexts:
+            if familiar(name) not in recipe.reads.contexts:
+                tools.line(f"warning: {recipe.dockerfile.file} uses no context {name}")
         client = self._client = self._client or _find_client(scope, tools)
         if client.note:
             tools.line(client.note)
-        words = options.words(spec, given, recipe.context, is_buildx="buildx" in client.argv)
+        words = options.words(spec, given, recipe.context, contexts=contexts, is_buildx="buildx" in client.argv)
         with tempfile.TemporaryDirectory(prefix="devloop-build-") as folder:
             id_file = Path(folder, "id")
             lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -154,7 +113,8 @@ class DockerBuilder:
                 check=False,
             )
             if done.code != 0:
-                raise explain(tuple(lines), recipe.dockerfile, recipe.context, recipe.rules)
+                named = {each.name: (each.path, each.rules) for each in recipe.folders[1:]}
+                raise explain(tuple(lines), recipe.dockerfile, recipe.context, recipe.folders[0].rules, named)
             if said := progress.summary():
                 tools.note(said)
             return _image_id(id_file, tools)
@@ -199,61 +159,16 @@ def _image_id(id_file: Path, tools: Tools) -> str:
     return found.image_id
 
 
-def _warn_of_unused(given: Iterable[str], recipe: _Recipe, tools: Tools) -> None:
+def _arguments(job: BuildJob, contexts: Mapping[str, str]) -> list[str]:
+    """The build arguments that are meant for an ARG: the ref of a required image may be there for a context only."""
+    as_contexts = {value.removeprefix("docker-image://") for value in contexts.values()}
+    spec = job.artifact.docker or model.Docker()
+    return [*spec.build_args, *(name for name, ref in job.requires.items() if ref not in as_contexts)]
+
+
+def _warn_of_unused(given: Iterable[str], recipe: Recipe, tools: Tools) -> None:
     for name in given:
         if name not in recipe.reads.arguments and name not in _PREDEFINED and not name.startswith("BUILDKIT_"):
             near = difflib.get_close_matches(name, recipe.reads.arguments, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             tools.line(f"warning: {recipe.dockerfile.file} declares no ARG {name}, its value is not used{hint}")
-
-
-def _recipe(artifact: model.Artifact, context: Path) -> _Recipe:
-    spec = artifact.docker or model.Docker()
-    context = Path(os.path.normpath(context))
-    file = Path(os.path.normpath(context / spec.dockerfile))
-    shown = _shown(artifact, spec.dockerfile)
-    dockerfile = dockerfiles.parse(_text(file, context, shown), shown)
-    # One beside the Dockerfile replaces the context's; they are not merged.
-    candidates = {
-        file.with_name(f"{file.name}.dockerignore"): f"{spec.dockerfile}.dockerignore",
-        context / ".dockerignore": ".dockerignore",
-    }
-    ignore_file = next((each for each in candidates if each.is_file()), None)
-    rules = dockerignore.parse("")
-    if ignore_file is not None:
-        name = _shown(artifact, candidates[ignore_file])
-        rules = dockerignore.parse(_text(ignore_file, context, name), name)
-    known = {**spec.build_args, **{each.variable: None for each in artifact.requires}}
-    return _Recipe(
-        context=context,
-        file=file,
-        dockerfile=dockerfile,
-        definitions=frozenset({file, *candidates}),
-        ignore_file=ignore_file,
-        rules=rules,
-        reads=reads(dockerfile, spec.target, known),
-    )
-
-
-def _shown(artifact: model.Artifact, path: str) -> str:
-    """As people know it: from the folder of the configuration."""
-    return Path(os.path.normpath(os.path.join(artifact.context, path))).as_posix()
-
-
-def _text(file: Path, context: Path, shown: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        if not context.is_dir():
-            raise StepFailed(
-                "the build context is not a folder", where=str(context), hint="`context` names it"
-            ) from None
-        others = sorted(each.name for each in context.iterdir() if "dockerfile" in each.name.lower() and each.is_file())
-        hint = (
-            f"there is {', '.join(others)}: name it in `docker.dockerfile`"
-            if others
-            else "add one, or set `docker.dockerfile`"
-        )
-        raise StepFailed("there is no Dockerfile", where=shown, hint=hint) from None
-    except OSError as exc:
-        raise StepFailed(f"cannot be read: {exc.strerror}", where=shown) from exc

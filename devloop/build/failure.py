@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +33,13 @@ _PLACE = re.compile(r"\S+:(?P<line>\d+)$")
 _BAD_LINE = re.compile(r"(?:dockerfile )?parse error (?:on )?line (?P<line>\d+): (?P<cause>.+)")
 _MISSING = re.compile(r'"/?(?P<path>[^"]+)":? not found')
 _CLASSIC_MISSING = re.compile(r"^(?:COPY|ADD) failed: .*l?stat (?P<path>[^:]+): (?:file does not exist|no such file)")
+_FROM = re.compile(r"(?:--from=|[ ,=]from=)(?P<name>[^\s,]+)")
 _METADATA = re.compile(r"(?:load metadata for|resolve image config for(?: docker-image://)?) (?P<image>\S+)$")
 _NO_ENGINE = re.compile(
     r"cannot connect to the docker daemon|error during connect|failed to connect to the docker api", re.IGNORECASE
 )
 _NOT_ALLOWED = re.compile(r"denied|unauthorized|authorization failed|authentication required", re.IGNORECASE)
+_NO_CONTEXTS = re.compile(r"unsupported frontend capability moby\.buildkit\.frontend\.contexts")
 _FULL = re.compile(r"no space left on device")
 # What each layer of the engine puts before the cause.
 _WRAPPING = re.compile(
@@ -61,8 +63,17 @@ class _Failure:
     line: int = 0
 
 
-def explain(lines: Sequence[str], dockerfile: Dockerfile, context: Path, rules: Rules) -> DevloopError:
-    """The error that the output of a failed build amounts to: Unavailable when the engine did not answer, else StepFailed."""
+def explain(
+    lines: Sequence[str],
+    dockerfile: Dockerfile,
+    context: Path,
+    rules: Rules,
+    named: Mapping[str, tuple[Path, Rules]] | None = None,
+) -> DevloopError:
+    """The error that the output of a failed build amounts to: Unavailable when the engine did not answer, else StepFailed.
+
+    `named`: the folders that are contexts with a name.
+    """
     found = _read([line.rstrip() for line in lines])
     if any(_NO_ENGINE.search(line) for line in found.said[-1:]):
         return Unavailable(
@@ -86,11 +97,13 @@ def explain(lines: Sequence[str], dockerfile: Dockerfile, context: Path, rules: 
             bad["cause"], where=f"{dockerfile.file}:{bad['line']}", hint="mend this line of the Dockerfile"
         )
     if missing := _MISSING.search(found.cause) or _CLASSIC_MISSING.search(found.cause):
-        path = missing["path"].lstrip("/")
+        place, hint = _place_of(missing["path"].lstrip("/"), step, {"": (context, rules), **(named or {})})
+        return StepFailed(f"{step or 'COPY'}: {missing['path'].lstrip('/')} is not in {place}", where=where, hint=hint)
+    if _NO_CONTEXTS.search(found.cause):
         return StepFailed(
-            f"{step or 'COPY'}: {path} is not in the build context",
-            where=where,
-            hint=_where_it_is(path, context, rules),
+            "the engine's BuildKit knows no `docker.buildContexts`",
+            where=dockerfile.file,
+            hint="engines from 23.0 on do; with a network, `# syntax=docker/dockerfile:1` as the Dockerfile's first line brings it",
         )
     return StepFailed(
         f"{step}: {found.cause}" if step else found.cause,
@@ -212,6 +225,15 @@ def _not_pulled(image: str, cause: str, dockerfile: Dockerfile) -> StepFailed:
         where=f"{dockerfile.file}:{stage.line}" if stage else dockerfile.file,
         hint=hint,
     )
+
+
+def _place_of(path: str, step: str, contexts: Mapping[str, tuple[Path, Rules]]) -> tuple[str, str | None]:
+    """Where the instruction looked for a path, in words, and what to do."""
+    source = _FROM.search(step)
+    name = source["name"] if source else ""
+    if name in contexts:
+        return f"the build context{f' {name}' if name else ''}", _where_it_is(path, *contexts[name])
+    return f"{name}, which it is copied from", None
 
 
 def _where_it_is(path: str, context: Path, rules: Rules) -> str:

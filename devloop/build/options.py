@@ -14,12 +14,20 @@ from devloop.config import model
 from devloop.errors import StepFailed
 
 
-def words(spec: model.Docker, build_args: Mapping[str, str], context: Path, *, is_buildx: bool) -> tuple[str, ...]:
+def words(
+    spec: model.Docker,
+    build_args: Mapping[str, str],
+    context: Path,
+    *,
+    contexts: Mapping[str, str] | None = None,
+    is_buildx: bool,
+) -> tuple[str, ...]:
     """The words, without builder, files and context. `build_args`: the given ones and the refs of required images.
 
     Raises: StepFailed for a secret that is not there, and for what this command line cannot do.
     """
-    needs = [name for name, value in (("cacheTo", spec.cache_to), ("builder", spec.builder)) if value and not is_buildx]
+    wanted = (("cacheTo", spec.cache_to), ("builder", spec.builder), ("buildContexts", contexts))
+    needs = [name for name, value in wanted if value and not is_buildx]
     if needs:
         raise StepFailed(
             f"`docker.{needs[0]}` needs docker buildx", hint="install docker-buildx (https://docs.docker.com/build/)"
@@ -27,6 +35,8 @@ def words(spec: model.Docker, build_args: Mapping[str, str], context: Path, *, i
     return (
         *(("--target", spec.target) if spec.target else ()),
         *_each("--build-arg", (f"{name}={value}" for name, value in build_args.items())),
+        *(("--platform", ",".join(spec.platforms)) if spec.platforms else ()),
+        *_each("--build-context", (f"{name}={value}" for name, value in (contexts or {}).items())),
         *_each("--label", (f"{name}={value}" for name, value in spec.labels.items())),
         *_each("--secret", (_secret(each, context) for each in spec.secrets)),
         *_each("--ssh", spec.ssh),
@@ -39,6 +49,14 @@ def words(spec: model.Docker, build_args: Mapping[str, str], context: Path, *, i
     )
 
 
+def platform(spec: model.Docker, environment: Mapping[str, str]) -> str | None:
+    """What is built for, as far as that is not the engine's own platform. A builder that is named decides where nothing else does."""
+    if given := ",".join(sorted(spec.platforms)) or environment.get("DOCKER_DEFAULT_PLATFORM"):
+        return given
+    builder = spec.builder or environment.get("BUILDX_BUILDER")
+    return f"that of the builder {builder}" if builder else None
+
+
 def values(spec: model.Docker) -> tuple[tuple[str, str], ...]:
     """What decides besides files, for the digest."""
     return (
@@ -46,6 +64,7 @@ def values(spec: model.Docker) -> tuple[tuple[str, str], ...]:
         ("target", spec.target or ""),
         *((f"argument {name}", value) for name, value in sorted(spec.build_args.items())),
         *((f"label {name}", value) for name, value in sorted(spec.labels.items())),
+        *((f"context {name}", value) for name, value in sorted(spec.build_contexts.items())),
         ("network", spec.network or ""),
         ("hosts", " ".join(spec.add_hosts)),
         ("flags", "\0".join(spec.flags)),

@@ -1,8 +1,8 @@
 """What a build reads from its context, and which images it stands on.
 
-Comes in: a parsed Dockerfile, the target stage and the build arguments. Goes out: `Reads`. Pure. When in doubt the whole context
-counts: what BuildKit reads always lies within what is said here. ONBUILD triggers of images that are not stages are not known.
-Source of the rules: BuildKit's frontend/dockerfile/dockerfile2llb/convert.go.
+Comes in: a parsed Dockerfile, the target stage, the build arguments and the names of other contexts. Goes out: `Reads`. Pure. When in
+doubt a whole context counts: what BuildKit reads always lies within what is said here. ONBUILD triggers of images that are not stages
+are not known. Source of the rules: BuildKit's frontend/dockerfile/dockerfile2llb/convert.go.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from devloop.build.dockerfile import Dockerfile, Instruction, arguments, instruction, words
 from devloop.build.expansion import Unknown, Variables, closed, expand
@@ -29,41 +29,64 @@ PLATFORM_ARGUMENTS = tuple(
 class Source:
     """Something that is copied or mounted. `path`: cleaned, relative to the context, perhaps with wildcards; "" for all of it.
 
-    `include`: for COPY --parents, the pattern below `path`. `exclude`: patterns below `path` that are left out.
+    `include`: for COPY --parents, the pattern below `path`. `exclude`: patterns below `path` that are left out. `context`: the name of
+    the context that the path is in, "" for the one without a name.
     """
 
     path: str
     line: int
     include: str = ""
     exclude: tuple[str, ...] = ()
+    context: str = ""
 
 
 @dataclass(frozen=True)
 class Reads:
-    """`images`: external images that FROM and --from name, as far as they can be told. `arguments`: names that ARG declares anywhere."""
+    """`images`: external images that FROM and --from name, as far as they can be told. `arguments`: names that ARG declares anywhere.
+
+    `contexts`: which of the named contexts are used.
+    """
 
     sources: tuple[Source, ...]
     images: tuple[str, ...]
     arguments: frozenset[str]
+    contexts: frozenset[str] = frozenset()
+
+
+# Where `--from` points to: the name of a context, "" for the one without, None for a stage or an image.
+Whence = Callable[[str | None], str | None]
 
 
 def reads(
-    dockerfile: Dockerfile, target: str | None = None, build_args: Mapping[str, str | None] | None = None
+    dockerfile: Dockerfile,
+    target: str | None = None,
+    build_args: Mapping[str, str | None] | None = None,
+    *,
+    contexts: Mapping[str, str] | None = None,
 ) -> Reads:
     """What building `target` (None: the last stage) reads. A build argument of value None is one that is known only later.
 
-    Raises: StepFailed with `file:line` for a stage that is not there and for a COPY without a destination.
+    `contexts`: by name, the image that one stands for, "" when it is no image of the engine. Raises: StepFailed with `file:line` for a
+    stage that is not there and for a COPY without a destination.
     """
     given = build_args or {}
     outer = closed({name: given.get(name) for name in PLATFORM_ARGUMENTS})
     for each in dockerfile.arguments:
         _declare(each, outer, given, Variables(is_closed=True), dockerfile.escape)
-    plan = _Plan(dockerfile, outer, given)
+    named = {familiar(name): image for name, image in (contexts or {}).items()}
+    plan = _Plan(dockerfile, outer, given, named)
     reachable = plan.reachable(target)
     sources = tuple(dict.fromkeys(source for index in sorted(reachable) for source in plan.sources(index)))
     if is_foreign(dockerfile.syntax):
-        sources = (Source("", 1),)
-    return Reads(sources, tuple(plan.images), frozenset(_declared(dockerfile)))
+        sources = tuple(Source("", 1, context=name) for name in ("", *named))
+        plan.images |= dict.fromkeys(filter(None, named.values()))
+        plan.used |= dict.fromkeys(named)
+    return Reads(sources, tuple(plan.images), frozenset(_declared(dockerfile)), frozenset(plan.used))
+
+
+def familiar(name: str) -> str:
+    """A name without what is meant anyway; contexts are found by names in this form."""
+    return name.lower().removeprefix("docker.io/").removeprefix("library/").removesuffix(":latest")
 
 
 def is_foreign(syntax: str) -> bool:
@@ -74,37 +97,76 @@ def is_foreign(syntax: str) -> bool:
 class _Plan:
     """The stages of one build with their variables as they are filled in."""
 
-    def __init__(self, dockerfile: Dockerfile, outer: Variables, given: Mapping[str, str | None]) -> None:
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        outer: Variables,
+        given: Mapping[str, str | None],
+        contexts: Mapping[str, str],
+    ) -> None:
         self.images: dict[str, None] = {}
+        self.used: dict[str, None] = {}
         self._dockerfile = dockerfile
         self._outer = outer
         self._given = given
+        self._contexts = contexts
         self._bases = [self._expanded(stage.base, outer) for stage in dockerfile.stages]
+        self._whole: set[int] = set()  # stages of which all is wanted, whatever is in them
         self._done: dict[int, tuple[Variables, tuple[Source, ...]]] = {}
 
     def reachable(self, target: str | None) -> set[int]:
         """Indexes of the stages that the target needs."""
         waiting = self._target(target)
+        self._whole.update(waiting)
         reached: set[int] = set()
         while waiting:
             index = waiting.pop()
             if index in reached:
                 continue
             reached.add(index)
+            if self._replaced(index):
+                self._take(self._dockerfile.stages[index].name)
+                continue
             base = self._base_stage(index)
             if base is not None:
                 waiting.append(base)
-            elif (name := self._bases[index]) and name != "scratch":
-                self.images[name] = None
+            elif name := self._bases[index]:
+                self._take(name)
             for name in self._froms(index):
                 found = self._stages(name)
                 waiting += found
-                if not found and name != "scratch":
-                    self.images[name] = None
+                if not found:
+                    self._take(name)
         return reached
 
     def sources(self, index: int) -> tuple[Source, ...]:
-        return self._stage(index)[1]
+        if not self._replaced(index):
+            return self._stage(index)[1]
+        stage = self._dockerfile.stages[index]
+        return (Source("", stage.line, context=stage.name),) if index in self._whole else ()
+
+    def _take(self, name: str) -> None:
+        """Takes note of a name that is no stage's: a context has it, else an image."""
+        context = familiar(name)
+        if context in self._contexts:
+            self.used[context] = None
+            name = self._contexts[context]
+        if name not in ("", "scratch"):
+            self.images[name] = None
+
+    def _replaced(self, index: int) -> bool:
+        """Whether a context has the name of the stage: then none of its instructions is run."""
+        return self._dockerfile.stages[index].name in self._contexts
+
+    def _whence(self, name: str | None) -> str | None:
+        """See Whence."""
+        if name is None:
+            return ""
+        found = self._stages(name)
+        if found:
+            return self._dockerfile.stages[found[-1]].name if self._replaced(found[-1]) else None
+        context = familiar(name)
+        return context if context in self._contexts else None
 
     def _stage(self, index: int) -> tuple[Variables, tuple[Source, ...]]:
         if index not in self._done:
@@ -113,9 +175,10 @@ class _Plan:
 
     def _read(self, index: int) -> tuple[Variables, tuple[Source, ...]]:
         base = self._base_stage(index)
+        context = self._whence(self._bases[index] or "scratch")
         is_closed = self._bases[index] == "scratch"
         variables = Variables(is_closed=is_closed) if base is None else self._stage(base)[0].copy()
-        found: list[Source] = []
+        found = [Source("", self._dockerfile.stages[index].line, context=context)] if context else []
         escape = self._dockerfile.escape
         for each in self._all_instructions(index):
             match each.keyword:
@@ -124,9 +187,9 @@ class _Plan:
                 case "ENV":
                     _set_all(each, variables, escape)
                 case "COPY" | "ADD":
-                    found += _copied(each, variables, self._dockerfile)
+                    found += _copied(each, variables, self._dockerfile, self._whence)
                 case "RUN":
-                    found += _mounted(each, variables, escape)
+                    found += _mounted(each, variables, escape, self._whence)
         return variables, tuple(found)
 
     def _all_instructions(self, index: int) -> Iterator[Instruction]:
@@ -139,8 +202,10 @@ class _Plan:
         yield from stages[index].instructions
 
     def _base_stage(self, index: int) -> int | None:
-        """The nearest stage before it of that name."""
+        """The nearest stage before it of that name, unless a context has the name."""
         name = (self._bases[index] or "").lower()
+        if name in self._contexts:
+            return None
         earlier = range(index - 1, -1, -1)
         return next((other for other in earlier if name and self._dockerfile.stages[other].name == name), None)
 
@@ -224,18 +289,23 @@ def _set_all(each: Instruction, variables: Variables, escape: str) -> None:
         variables.from_env.add(name)
 
 
-def _copied(each: Instruction, variables: Variables, dockerfile: Dockerfile) -> Iterator[Source]:
+def _copied(each: Instruction, variables: Variables, dockerfile: Dockerfile, whence: Whence) -> Iterator[Source]:
     paths = arguments(each.text)
     if len(paths) < 2:
         raise StepFailed(f"{each.keyword} needs a source and a destination", where=f"{dockerfile.file}:{each.line}")
-    if each.flag("from") is not None:
-        return
-    for path in paths[:-1]:
+    context = whence(each.flag("from"))
+    if context is not None:
+        for source in _paths(each, paths[:-1], variables, dockerfile.escape):
+            yield replace(source, context=context)
+
+
+def _paths(each: Instruction, paths: list[str], variables: Variables, escape: str) -> Iterator[Source]:
+    for path in paths:
         if each.heredocs and path.lstrip("0123456789").startswith("<<"):
             continue
         try:
-            source = expand(path, variables, dockerfile.escape)
-            excluded = tuple(expand(value, variables, dockerfile.escape) for value in each.flag_values("exclude"))
+            source = expand(path, variables, escape)
+            excluded = tuple(expand(value, variables, escape) for value in each.flag_values("exclude"))
         except Unknown:
             yield Source("", each.line)
             continue
@@ -253,15 +323,19 @@ def _copied(each: Instruction, variables: Variables, dockerfile: Dockerfile) -> 
             yield Source(pattern if is_sure else "", each.line, "", excluded)
 
 
-def _mounted(each: Instruction, variables: Variables, escape: str) -> Iterator[Source]:
+def _mounted(each: Instruction, variables: Variables, escape: str, whence: Whence) -> Iterator[Source]:
     for mount in _mounts(each):
+        context = whence(mount.get("from") or None)
+        if context is None:
+            continue
         try:
             options = {key: expand(value, variables, escape) for key, value in mount.items()}
         except Unknown:
-            yield Source("", each.line)
+            yield Source("", each.line, context=context)
             continue
-        if options.get("type", "bind").lower() == "bind" and not options.get("from"):
-            yield Source(_inside(options.get("source", options.get("src", ""))), each.line)
+        # A cache begins with what is there, too.
+        if options.get("type", "bind").lower() == "bind" or context:
+            yield Source(_inside(options.get("source", options.get("src", ""))), each.line, context=context)
 
 
 def _mounts(each: Instruction) -> Iterator[dict[str, str]]:

@@ -123,7 +123,12 @@ class Session:
         self.report = report
         self.wanted = frozenset(wanted)
         self._live = live or NobodyLive()
-        self.tracker = Tracker(FileDigests(Index(cache_folder() / "digests-v1.sqlite3")), current.base, self._image_id)
+        self.tracker = Tracker(
+            FileDigests(Index(cache_folder() / "digests-v1.sqlite3")),
+            current.base,
+            self._image_id,
+            lambda: doors.engine.info().platform,
+        )
         self.passed = Passes(cache_folder() / "passed")
         around = Surroundings(
             current,

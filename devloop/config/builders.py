@@ -61,6 +61,17 @@ class Docker:
         "The `docker buildx` instance to build with. Default: BUILDX_BUILDER, else the engine's own BuildKit.",
         default=None,
     )
+    platforms: tuple[str, ...] = _doc(
+        "What to build for, as `os/architecture`. Default: DOCKER_DEFAULT_PLATFORM, else what the builder runs on.",
+        default=(),
+        examples=[["linux/arm64"]],
+    )
+    build_contexts: Mapping[str, str] = _mapping(
+        "What names in FROM, COPY --from and RUN --mount=from stand for: a folder, relative to the context, which may have a "
+        ".dockerignore of its own; an image, as `docker-image://REF`; the `image` of another artifact that `requires` names; or the "
+        "address of a git repository or archive. Needs docker buildx and an engine from 23.0 on.",
+        examples=[{"shared": "../shared", "golang": "docker-image://golang:1.26", "base": "shop/base"}],
+    )
     flags: tuple[str, ...] = _doc(
         "More words for the build command, as they are.",
         default=(),

@@ -59,6 +59,19 @@ def dockerfiles_exist(project: model.Project, base: Path, positions: Positions) 
     return found
 
 
+def build_contexts_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
+    found = []
+    known = {each.image for each in project.build.artifacts}
+    for artifact, path in numbered(project.build.artifacts, ARTIFACTS):
+        folder = base / artifact.context
+        for name, value in artifact.build_folders.items():
+            if os.path.isdir(folder) and not os.path.isdir(folder / value):
+                here = (*path, "docker", "buildContexts", name)
+                hint = f"to build on the artifact `{value}`, name it in `requires`" if value in known else None
+                found.append(_missing(here, "folder", value, folder, is_folder=True, hint=hint))
+    return found
+
+
 def manifests_exist(project: model.Project, base: Path, _: Positions) -> list[Finding]:
     found = []
     for unit, path in numbered(project.deploy, UNITS):
@@ -212,6 +225,7 @@ def _some(found: Sequence[str]) -> str:
 RULES: tuple[Rule, ...] = (
     contexts_exist,
     dockerfiles_exist,
+    build_contexts_exist,
     manifests_exist,
     kustomizations_exist,
     files_of_ytt_exist,

@@ -8,9 +8,11 @@ which a profile knows an entry of a list again. No I/O, no defaults that depend 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from devloop.config import names
 from devloop.config.around import (
     CustomTemplate,
     DateTime,
@@ -135,6 +137,20 @@ class Artifact:
     def builder(self) -> str:
         """The word of its builder."""
         return next((each for each in self.at_most_one if getattr(self, each) is not None), "docker")
+
+    @property
+    def build_images(self) -> Mapping[str, str]:
+        """Those of `docker.buildContexts` that are images, with what they are named; required artifacts are among them."""
+        given = self.docker.build_contexts if self.docker else {}
+        required = {each.image for each in self.requires}
+        found = {name: value if value in required else names.image_of_context(value) for name, value in given.items()}
+        return {name: image for name, image in found.items() if image is not None}
+
+    @property
+    def build_folders(self) -> Mapping[str, str]:
+        """Those of `docker.buildContexts` that are folders."""
+        given = self.docker.build_contexts if self.docker else {}
+        return {name: each for name, each in given.items() if name not in self.build_images and names.is_folder(each)}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ _SUBDOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 _DOMAIN = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*(:[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+_IMAGE_CONTEXT = "docker-image://"
 _LONGEST_COMPARED = 80
 _MOST_COMPARED = 200
 _LONGEST_SHOWN = 300
@@ -49,6 +50,26 @@ def is_registry(text: str) -> bool:
     """Whether images can be put below it: a host, with or without a port and a path, or a user of Docker Hub."""
     first, *rest = text.removesuffix("/").split("/")
     return bool(re.fullmatch(_DOMAIN, first)) and _are_components(rest)
+
+
+def is_platform(text: str) -> bool:
+    """Whether it is `os/architecture` or `os/architecture/variant`."""
+    return re.fullmatch(r"[a-z0-9]+(/[a-z0-9]+){1,2}", text) is not None
+
+
+def is_address(text: str) -> bool:
+    """Whether a build fetches it from elsewhere: a git repository or an archive."""
+    return re.match(r"(?:https?|git|ssh)://|[\w.-]+@[^/:]+:", text) is not None
+
+
+def image_of_context(text: str) -> str | None:
+    """The image that a named context says it is; None for another context."""
+    return text.removeprefix(_IMAGE_CONTEXT) if text.startswith(_IMAGE_CONTEXT) else None
+
+
+def is_folder(text: str) -> bool:
+    """Whether a named context is a folder of this machine, if it is no artifact."""
+    return "://" not in text and not is_address(text)
 
 
 def without_tag(text: str) -> str:

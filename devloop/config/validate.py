@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from devloop.config import model, names
 from devloop.config.paths import Finding, Positions
-from devloop.config.rules import around, artifacts, finishing, profiles, tests, units
+from devloop.config.rules import around, artifacts, docker, finishing, profiles, tests, units
 from devloop.config.rules.places import ROOT, UNITS, Rule, no_label
 
 
@@ -33,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     there_is_work,
     project_name_is_a_label,
     *artifacts.RULES,
+    *docker.RULES,
     *units.RULES,
     *around.RULES,
     *profiles.RULES,

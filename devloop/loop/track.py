@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devloop.errors import DevloopError, StepFailed
-from devloop.loop.bases import Bases, of_name
+from devloop.loop.bases import PLATFORM, Bases, described, of_name
 from devloop.loop.messages import Changed
 from devloop.products import Inputs
 from devloop.scope import Scope
@@ -47,7 +47,10 @@ class _Tracked:
 
     @property
     def images(self) -> tuple[str, ...]:
-        return self.known.images if self.known else ()
+        """What it stands on in the engine."""
+        if self.known is None:
+            return ()
+        return (*self.known.images, *((PLATFORM,) if self.known.is_for_engine else ()))
 
     @property
     def roots(self) -> frozenset[Path]:
@@ -65,15 +68,19 @@ class Tracker:
     """The inputs of all targets. Safe from many threads; blocks while it reads or lists.
 
     `image_id`: the id of the engine's image of a name, None when there is none; blocks, and raises a DevloopError when the engine does
-    not answer.
+    not answer. `platform`: the engine's own; likewise.
     """
 
     def __init__(
-        self, digests: FileDigests, base: Path, image_id: Callable[[str], str | None] = lambda _name: None
+        self,
+        digests: FileDigests,
+        base: Path,
+        image_id: Callable[[str], str | None] = lambda _name: None,
+        platform: Callable[[], str] = lambda: "",
     ) -> None:
         self._digests = digests
         self._base = base
-        self._bases = Bases(image_id)
+        self._bases = Bases(image_id, platform)
         self._unanswered: DevloopError | None = None
         self._lock = threading.RLock()
         self._tracked: dict[str, _Tracked] = {}
@@ -115,7 +122,7 @@ class Tracker:
             return dict(self._skips)
 
     def images(self) -> frozenset[str]:
-        """Names of images of the engine that targets stand on."""
+        """What targets stand on in the engine: names of images, and `bases.PLATFORM`."""
         with self._lock:
             return frozenset(name for tracked in self._tracked.values() for name in tracked.images)
 
@@ -231,10 +238,12 @@ class Tracker:
         with self._lock:
             standing = {target: names.intersection(tracked.images) for target, tracked in self._tracked.items()}
             reasons = {
-                target: f"base image {', '.join(sorted(moved))} changed" for target, moved in standing.items() if moved
+                target: f"{', '.join(map(described, sorted(moved)))} changed"
+                for target, moved in standing.items()
+                if moved
             }
             moved = {target: self._tracked[target].digest for target in reasons}
-            return Changed(moved, tuple(f"base image {name}" for name in sorted(names)), reasons) if moved else None
+            return Changed(moved, tuple(map(described, sorted(names))), reasons) if moved else None
 
     def _list(self, scope: Scope, tracked: _Tracked) -> None:
         try:

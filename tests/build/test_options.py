@@ -27,13 +27,27 @@ EVERYTHING = model.Docker(
     cache_from=("type=registry,ref=r/c",),
     cache_to=("type=inline",),
     no_cache=True,
+    platforms=("linux/arm64",),
     flags=("--ulimit=nofile=64",),
 )
 
 
 def test_every_option_has_its_words(tmp_path: Path) -> None:
     assert options.words(EVERYTHING, {"A": "1"}, tmp_path, is_buildx=True) == (
-        *("--target", "two", "--build-arg", "A=1", "--label", "a=1", "--label", "b=x y", "--ssh", "default"),
+        *(
+            "--target",
+            "two",
+            "--build-arg",
+            "A=1",
+            "--platform",
+            "linux/arm64",
+            "--label",
+            "a=1",
+            "--label",
+            "b=x y",
+            "--ssh",
+            "default",
+        ),
         *("--network", "none", "--add-host", "db:10.0.0.1", "--cache-from", "type=registry,ref=r/c"),
         *("--cache-to", "type=inline", "--no-cache", "--ulimit=nofile=64"),
     )
@@ -67,6 +81,24 @@ def test_a_secret_that_is_not_there_is_told(tmp_path: Path, secret: model.Secret
 def test_what_only_buildx_can_do_is_told_without_it(tmp_path: Path, spec: model.Docker) -> None:
     with pytest.raises(StepFailed, match="needs docker buildx"):
         options.words(spec, {}, tmp_path, is_buildx=False)
+
+
+@pytest.mark.parametrize(
+    ("spec", "environment", "expected"),
+    [
+        (model.Docker(), {}, None),
+        (model.Docker(), {"DOCKER_DEFAULT_PLATFORM": "linux/arm64"}, "linux/arm64"),
+        (model.Docker(platforms=("linux/amd64",)), {"DOCKER_DEFAULT_PLATFORM": "linux/arm64"}, "linux/amd64"),
+        (model.Docker(platforms=("linux/b", "linux/a")), {}, "linux/a,linux/b"),
+        (model.Docker(builder="far"), {}, "that of the builder far"),
+        (model.Docker(), {"BUILDX_BUILDER": "far"}, "that of the builder far"),
+        (model.Docker(builder="far", platforms=("linux/amd64",)), {}, "linux/amd64"),
+    ],
+)
+def test_what_is_built_for_is_said_where_it_is_not_the_engines_own(
+    spec: model.Docker, environment: dict[str, str], expected: str | None
+) -> None:
+    assert options.platform(spec, environment) == expected
 
 
 def test_only_what_alters_the_image_decides() -> None:
@@ -128,6 +160,20 @@ def test_a_secret_is_seen_by_its_instruction_and_in_no_layer(
     read = "cat /run/secrets/one /run/secrets/two | wc -c > /out; ! grep -r variable /etc"
     found = build(f"RUN --mount=type=secret,id=one --mount=type=secret,id=two {read}", spec)
     assert int(found["out"]) == len("of file" + "of variable")
+
+
+def test_an_image_for_another_platform_is_loaded(engine: str, tmp_path: Path) -> None:
+    processes = RealProcesses()
+    tools = Tools(processes, docker.connect(None, processes))
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nCOPY of-$TARGETARCH /\n")
+    (tmp_path / "of-arm64").touch()
+    artifact = model.Artifact("a/b", docker=model.Docker(platforms=("linux/arm64",)))
+    inputs = DockerBuilder({}).inputs(Scope(), artifact, tmp_path, tools)
+    assert (("platform", "linux/arm64") in inputs.values, inputs.is_for_engine) == (True, False)
+    found = tools.engine.inspect(DockerBuilder().build(Scope(), BuildJob(artifact, tmp_path, "a/b:1", {}), tools))
+    assert found is not None
+    assert (found.os, found.architecture) == ("linux", "arm64")
+    tools.engine.untag(found.image_id)
 
 
 def test_without_cache_everything_runs_again(build: Callable[[str, model.Docker], dict[str, str]]) -> None:

@@ -158,3 +158,57 @@ def test_a_copy_without_a_destination_is_an_error_with_its_line() -> None:
     with pytest.raises(StepFailed, match="needs a source and a destination") as caught:
         read("FROM a\n\nCOPY x")
     assert caught.value.where == "Dockerfile:3"
+
+
+# Contexts that have a name
+
+
+def named(text: str, target: str | None = None, **contexts: str) -> Reads:
+    return reads(parse(text), target, contexts=contexts)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FROM scratch\nCOPY --from=lib a/b c* /to/", {("lib", "a/b"), ("lib", "c*")}),
+        ("FROM lib", {("lib", ALL)}),
+        ("FROM docker.io/library/lib:latest\nCOPY x /", {("lib", ALL), ("", "x")}),
+        ("FROM a\nRUN --mount=from=lib,source=x,target=/x true", {("lib", "x")}),
+        ("FROM a\nRUN --mount=type=cache,from=lib,source=x,target=/x true", {("lib", "x")}),
+        ("FROM a\nRUN --mount=from=lib,target=$X true", {("lib", ALL)}),
+        ("FROM a\nARG D=d\nCOPY --from=lib $D/x $UNKNOWN /", {("lib", "d/x"), ("lib", ALL)}),
+        ("FROM lib AS one\nFROM scratch\nCOPY --from=one /x /", {("lib", ALL)}),
+        ("FROM a AS one\nCOPY one /\nFROM scratch\nCOPY --from=other /x /", set()),
+        # A stage of the name is left out, with all that only it needs.
+        ("FROM a AS lib\nCOPY one /\nFROM scratch\nCOPY --from=lib /x /", {("lib", "x")}),
+        ("FROM a AS lib\nCOPY one /\nFROM scratch\nCOPY --from=0 /x /", {("lib", "x")}),
+        ("FROM a AS lib\nONBUILD COPY one /\nFROM lib\nCOPY two /", {("lib", ALL), ("", "two")}),
+        ("FROM a AS lib\nCOPY one /", {("lib", ALL)}),
+    ],
+)
+def test_a_named_context_is_read_where_its_name_stands(text: str, expected: set[tuple[str, str]]) -> None:
+    found = named(text, lib="")
+    assert {(source.context, source.path) for source in found.sources} == expected
+    assert found.contexts == ({"lib"} if any(name == "lib" for name, _ in expected) else set())
+    assert "lib" not in found.images
+
+
+def test_the_image_that_a_context_stands_for_counts_in_its_place() -> None:
+    text = "FROM golang:1.22 AS one\nFROM two\nCOPY --from=one / /\nRUN --mount=from=tools true"
+    contexts = {"golang:1.22": "mine:1", "two": "two:2"}
+    assert set(reads(parse(text), contexts=contexts).images) == {"mine:1", "two:2", "tools"}
+    assert set(reads(parse(text), "one", contexts=contexts).images) == {"mine:1"}
+    assert reads(parse(text), "one", contexts=contexts).contexts == {"golang:1.22"}
+
+
+def test_what_replaces_a_stage_is_all_that_counts_of_it() -> None:
+    text = "FROM a AS lib\nRUN --mount=from=tools true\nFROM scratch\nCOPY --from=lib / /"
+    assert set(named(text).images) == {"a", "tools"}
+    assert named(text, lib="mine:1").images == ("mine:1",)
+
+
+def test_another_language_may_read_every_context() -> None:
+    found = named("# syntax=someone/else:1\nFROM a\n", lib="", base="mine:1")
+    assert {(source.context, source.path) for source in found.sources} == {(name, ALL) for name in ("", "lib", "base")}
+    assert set(found.images) >= {"mine:1"}
+    assert found.contexts == {"lib", "base"}

@@ -253,3 +253,68 @@ def test_a_name_is_the_same_however_it_is_spelt(told: str) -> None:
 
 def test_no_name_means_any() -> None:
     assert of_name(["a", "b"], "") == {"a", "b"}
+
+
+def for_engine(folder: Path) -> dict[str, Listing]:
+    """A target that is made for whatever platform the engine has."""
+
+    def run(scope: Scope) -> Inputs:
+        return Inputs(base=folder, files=(), roots=(folder,), matches=lambda _path: False, is_for_engine=True)
+
+    return {"api": Listing(run, folder)}
+
+
+class Platform:
+    """An engine that says which platform it has, once it answers."""
+
+    def __init__(self, said: str, *, is_down: bool = False) -> None:
+        self.said, self.is_down, self.asked = said, is_down, 0
+
+    def __call__(self) -> str:
+        self.asked += 1
+        if self.is_down:
+            raise Unavailable("no engine")
+        return self.said
+
+
+def test_another_platform_is_another_image(names: Names, tmp_path: Path) -> None:
+    digests = []
+    for said in ("linux/amd64", "linux/arm64"):
+        tracker = Tracker(FileDigests(), tmp_path, names, Platform(said))
+        tracker.track(Scope(), for_engine(tmp_path))
+        digests.append(tracker.digests()["api"])
+    assert digests[0] != digests[1]
+
+
+def test_a_platform_is_nothing_to_what_names_its_own(names: Names, tracker: Tracker, tmp_path: Path) -> None:
+    platform = Platform("linux/arm64")
+    other = Tracker(FileDigests(), tmp_path, names, platform)
+    other.track(Scope(), listings(tmp_path))
+    assert other.digests() == tracker.digests()
+    assert platform.asked == 0
+
+
+def test_the_platform_is_asked_until_it_is_known_and_then_no_more(names: Names, tmp_path: Path) -> None:
+    platform = Platform("linux/amd64", is_down=True)
+    tracker = Tracker(FileDigests(), tmp_path, names, platform)
+    tracker.track(Scope(), for_engine(tmp_path))
+    assert isinstance(tracker.unanswered, Unavailable)
+    before = tracker.digests()["api"]
+    with pytest.raises(Unavailable):
+        tracker.confirm(Scope(), "api", before)
+    platform.is_down = False
+    changed = tracker.confirm(Scope(), "api", before)
+    assert changed is not None
+    assert changed.reasons == {"api": "the engine's platform changed"}
+    asked = platform.asked
+    assert tracker.images_changed() is None
+    assert tracker.confirm(Scope(), "api", tracker.digests()["api"]) is None
+    assert platform.asked == asked
+
+
+def test_a_platform_is_never_pulled(names: Names, tmp_path: Path) -> None:
+    tracker = Tracker(FileDigests(), tmp_path, names, Platform("linux/amd64"))
+    tracker.track(Scope(), for_engine(tmp_path))
+    pulled: list[str] = []
+    assert tracker.pull("api", tracker.digests()["api"], pulled.append) is None
+    assert pulled == []

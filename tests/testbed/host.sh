@@ -15,6 +15,7 @@ missing_packages() {
   [ -f /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   [ "${which:-core}" != all ] || has mvn || missing+=(maven default-jdk-headless)
   [ "${which:-core}" != all ] || has bazel || missing+=(bazel-bootstrap)
+  [ "${which:-core}" != all ] || has podman || missing+=(podman)
   echo "${missing[*]}"
 }
 has() { command -v "$1" > /dev/null; }

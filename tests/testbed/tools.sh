@@ -19,6 +19,7 @@ each_tool() {
   for tool in $EXTRAS; do "$2" "$tool" 10 "go install ${tool%@*}" go_install "$tool"; done
   "$2" "$HELM4" 10 "go install helm4" install_helm4
   "$2" "$STRUCTURE_TEST" 35 "go build container-structure-test" build_structure_test
+  "$2" "$BUILDKIT" 120 "go build buildkitd" build_buildkitd
 }
 
 go_install() { GOBIN=$bin go install -trimpath -ldflags '-s -w' "$1"; }
@@ -41,6 +42,13 @@ install_containerd() {
   for command in containerd ctr containerd-shim-runc-v2; do
     GOBIN=$home/node-bin go install -trimpath -ldflags '-s -w' "github.com/containerd/containerd/v2/cmd/$command@$CONTAINERD"
   done
+}
+# Its go.mod leaves versions out, and `go install` of a version refuses that; as a module's dependency it is as pinned.
+build_buildkitd() {
+  local source; source=$(mktemp -d)
+  (cd "$source" && go mod init devloop-testbed/buildkitd && go get "$BUILDKIT" &&
+    go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$bin/buildkitd" "${BUILDKIT%@*}")
+  rm -rf "$source"
 }
 build_hyperkube() {
   local version=$KUBERNETES minor=${KUBERNETES#v1.} flags

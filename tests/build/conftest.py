@@ -1,0 +1,57 @@
+"""A BuildKit of today, beside the one of the engine: what the tests of builders may ask for besides."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+STARTS_S = 20.0
+
+
+@pytest.fixture(scope="session")
+def buildkit(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A builder for `docker buildx build --builder`: buildkitd, run by the tests; tests/testbed/up --all makes one."""
+    program = shutil.which("buildkitd")
+    if program is None or os.geteuid() != 0:
+        pytest.skip("there is no buildkitd that root can run")
+    folder = tmp_path_factory.mktemp("buildkitd")
+    name = f"devloop-test-{uuid.uuid4().hex[:8]}"
+    address = f"unix://{folder}/buildkitd.sock"
+    argv = [program, "--root", str(folder / "root"), "--addr", address, "--containerd-worker=false"]
+    argv += ["--oci-worker-net=host", "--oci-worker-binary", _runtime()]
+    log = folder / "log"
+    with log.open("wb") as output, subprocess.Popen(argv, stdout=output, stderr=output) as daemon:
+        try:
+            _wait_for(folder / "buildkitd.sock", daemon, log)
+            _docker("buildx", "create", "--driver", "remote", "--name", name, address)
+            yield name
+            _docker("buildx", "rm", name)
+        finally:
+            daemon.terminate()
+            daemon.wait()
+            subprocess.run(["umount", "--quiet", "--recursive", folder / "root"], check=False)
+
+
+def _runtime() -> str:
+    """What the engine runs containers with: another one may not do on this machine."""
+    found = _docker("info", "--format", "{{(index .Runtimes .DefaultRuntime).Path}}")
+    return shutil.which(found) or "runc"
+
+
+def _wait_for(socket: Path, daemon: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + STARTS_S
+    while not socket.exists():
+        if daemon.poll() is not None or time.monotonic() > until:
+            pytest.fail(f"buildkitd does not start: {log.read_text()[-1000:]}", pytrace=False)
+        time.sleep(0.05)
+
+
+def _docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout.strip()
