@@ -1,6 +1,10 @@
 """What BuildKit did in a build, in a few words: how many steps it took from its cache, and which one took long.
 
 Comes in: the lines of its plain progress, which every version prints. Goes out: a summary. It judges nothing: `failure` explains.
+
+The `rawjson` progress of buildx from 0.13 on was measured against it and left alone: it has the same steps, times and output, seven times
+as long, for it tells of every file's transfer; it does not name the Dockerfile's line either (both print the same excerpt after it),
+and what people read at `-v` would have to be made from it again.
 """
 
 from __future__ import annotations

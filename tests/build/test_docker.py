@@ -345,6 +345,38 @@ def test_a_failure_names_the_line_and_shows_the_output(
     assert raised.value.evidence == evidence
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "line", "evidence"),
+    [
+        ("FROM busybox\nRUN echo because; exit 4\n", "RUN echo because; exit 4: exit code 4", 2, ("because",)),
+        ("FROM busybox\nRUN seq 30; \\\n  exit 4\n", "exit code 4", 2, tuple(map(str, range(11, 31)))),
+        ("FROM busybox\nARG A\nRUN echo $A; exit 4\nRUN echo $A; exit 4\n", "exit code 4", 3, ("",)),
+        ("FROM busybox\nWORKDIR /x\nCOPY nothing.txt /\n", "nothing.txt is not in the build context", 3, ()),
+        (
+            "FROM busybox AS one\nFROM busybox\nCOPY --from=one /no /\n",
+            "no is not in one, which it is copied from",
+            3,
+            (),
+        ),
+        ("FROM busybox\n\nRUNN x\n", "unknown instruction: RUNN", 3, ()),
+        ("FROM busybox AS a\nFROM not.invalid/there:1\n", "the base image not.invalid/there:1 cannot be pulled", 2, ()),
+    ],
+)
+def test_a_buildkit_of_today_is_understood_as_well(
+    text: str, message: str, line: int, evidence: tuple[str, ...], *, buildkit: str, tmp_path: Path, tools: Tools
+) -> None:
+    write(tmp_path, {"context/Dockerfile": text, "busybox/x": ""})
+    script = 'set -e; id=$(docker create busybox:1.37); docker export "$id" | tar -x -C "$1"; docker rm "$id"'
+    tools.processes.run(Scope(), ["sh", "-c", script, "-", str(tmp_path / "busybox")])
+    spec = model.Docker(builder=buildkit, build_contexts={"busybox": "../busybox"})
+    job = BuildJob(model.Artifact("a/b", docker=spec), tmp_path / "context", "a/b:1", {})
+    with pytest.raises(StepFailed) as raised:
+        DockerBuilder().build(Scope(), job, tools)
+    assert message in raised.value.message
+    assert raised.value.where == f"Dockerfile:{line}"
+    assert raised.value.evidence == evidence
+
+
 def test_an_engine_that_does_not_answer_is_unavailable(job: BuildJob, tools: Tools) -> None:
     write(job.context, {"Dockerfile": "FROM busybox:1.37\n"})
     processes = _With(tools.processes, "docker", {"DOCKER_HOST": f"unix://{job.context}/none.sock"})
