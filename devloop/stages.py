@@ -80,6 +80,7 @@ class EngineInfo:
     operating_system: str
     api_version: str = ""
     platform: str = "linux/amd64"
+    is_podman: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,10 @@ class Engine(Protocol):
         ...
 
     def tagged(self, name: str) -> Mapping[str, float]:
-        """Every `name:tag` that there is of a name → when it was given last, in seconds since the epoch."""
+        """Every `name:tag` that there is of a name → when it was given last, in seconds since the epoch.
+
+        When its image was made, where the engine does not remember that.
+        """
         ...
 
     def save(self, scope: Scope, refs: Sequence[str]) -> Iterator[bytes]:
@@ -143,6 +147,10 @@ class Engine(Protocol):
 
     def environment(self) -> Mapping[str, str]:
         """Variables (DOCKER_HOST, …) that make the CLI speak to this very engine."""
+        ...
+
+    def cli(self) -> tuple[str, ...]:
+        """The words that a command for this engine begins with: the docker CLI's, or one's that takes the same commands."""
         ...
 
 

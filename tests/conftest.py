@@ -19,6 +19,7 @@ import pytest
 
 from tests.e2e.kube import Cluster, Kubectl, NoCluster, create_namespace, delete_stale_namespaces, find_cluster
 from tests.e2e.local_registry import LocalRegistry, NoRegistry, local_registry
+from tests.podman import NoPodman, podman_service
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MARKED_BY = {"engine": "docker", "cluster": "cluster"}
@@ -108,6 +109,16 @@ def registry(engine: str, cluster: Cluster) -> Iterator[LocalRegistry]:
         with local_registry(cluster.kind_name) as found:
             yield found
     except NoRegistry as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def podman(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a podman's Docker-compatible socket; it has busybox."""
+    try:
+        with podman_service(tmp_path_factory.mktemp("podman")) as address:
+            yield address
+    except NoPodman as why:
         pytest.skip(str(why))
 
 

@@ -1,4 +1,4 @@
-"""Builds images with a Dockerfile, through BuildKit.
+"""Builds images with a Dockerfile, through BuildKit; where the engine is podman's, through podman.
 
 Comes in: an artifact with its context. Goes out: what the build reads, and an image in the engine by its id. It gives the image no
 name: the caller does, once it is sure of what went in. docker-py cannot drive BuildKit (docker-py issue 2230), so the CLI does.
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devloop.build import options
+from devloop.build import local, options
 from devloop.build.counted import Counted
 from devloop.build.failure import explain
 from devloop.build.progress import Progress
@@ -44,6 +44,14 @@ class _Client:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     note: str = ""
+
+    @property
+    def is_buildx(self) -> bool:
+        return "buildx" in self.argv
+
+    @property
+    def is_podman(self) -> bool:
+        return self.argv[0] == "podman"
 
 
 class DockerBuilder:
@@ -86,7 +94,9 @@ class DockerBuilder:
         client = self._client = self._client or _find_client(scope, tools)
         if client.note:
             tools.line(client.note)
-        words = options.words(spec, given, recipe.context, contexts=contexts, is_buildx="buildx" in client.argv)
+        words = options.words(
+            spec, given, recipe.context, contexts=contexts, is_buildx=client.is_buildx, is_podman=client.is_podman
+        )
         with tempfile.TemporaryDirectory(prefix="devloop-build-") as folder:
             id_file = Path(folder, "id")
             lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -123,13 +133,22 @@ class DockerBuilder:
         """The engine's own BuildKit, named after its context: what another builder makes is sent to the engine as a whole."""
         if named is not None:
             return ("--builder", named)
-        if "buildx" not in client.argv or self._environment.get("BUILDX_BUILDER"):
+        if not client.is_buildx or self._environment.get("BUILDX_BUILDER"):
             return ()
         return ("--builder", engine.get("DOCKER_CONTEXT", "default"))
 
 
 def _find_client(scope: Scope, tools: Tools) -> _Client:
-    """What the CLI can do: two processes of 0.1 s at most. The CLI has BuildKit inside from 18.09 until 23, by buildx after that."""
+    """What the CLI can do: two processes of 0.1 s at most. The CLI has BuildKit inside from 18.09 until 23, by buildx after that.
+
+    podman has none: its own command sends the context to the same socket, and knows more than what Docker's classic builder asks for.
+    """
+    if tools.engine.info().is_podman:
+        if tools.processes.find("podman"):
+            host = local.environment(scope, tools).get("DOCKER_HOST", "unix:///var/run/docker.sock")
+            return _Client(("podman", "--url", host, "build"), {})
+        note = "warning: the engine is podman, and builds as Docker's classic builder does; install the podman command"
+        return _Client(("docker", "build"), {"DOCKER_BUILDKIT": "0"}, note)
     usage = tools.processes.run(scope, ["docker", "buildx", "build", "--help"], check=False)
     if usage.code == 0 and "--load" in usage.stdout:  # without the plugin, some CLIs print their own usage and succeed
         provenance = ("--provenance=false",) if "--provenance" in usage.stdout else ()

@@ -26,17 +26,22 @@ _OUTPUT = re.compile(r"#(?P<number>\d+) \d+\.\d+ ?(?P<text>.*)")
 _ERROR = re.compile(r"#(?P<number>\d+) ERROR: (?P<cause>.+)")
 _NAME = re.compile(r"\[(?:(?:\w+/\w+(?:/\w+)?) )?(?:(?P<stage>\S+) )?(?P<step>\d+)/\d+\] (?P<text>.+)")
 _NOISE = re.compile(r"#\d+ |------|\d+\.\d+ |DEPRECATED: |View build details: |\s")
-_CLASSIC_STEP = re.compile(r"Step (?P<step>\d+)/\d+ : (?P<text>.+)")
-_CLASSIC_NOISE = re.compile(r" ---> |Removing intermediate container ")
-_EXIT_CODE = re.compile(r"(?:exit code|returned a non-zero code): (?P<code>\d+)")
+# podman says it in capitals, counts in each stage, and may print the error before the last of the output.
+_CLASSIC_STEP = re.compile(r"(?:Step|(?:\[(?P<stage>\d+)/\d+\] )?STEP) (?P<step>\d+)/\d+ ?: (?P<text>.+)")
+_PODMAN_ERROR = re.compile(r"(?:Error: )?(?:building at STEP |creating build container: )")
+_CLASSIC_NOISE = re.compile(r" ---> |Removing intermediate container |--> |Trying to pull |$|time=\"\S+\" level=")
+_EXIT_CODE = re.compile(r"(?:exit code: |returned a non-zero code: |runtime: exit status )(?P<code>\d+)")
 _PLACE = re.compile(r"\S+:(?P<line>\d+)$")
 _BAD_LINE = re.compile(r"(?:dockerfile )?parse error (?:on )?line (?P<line>\d+): (?P<cause>.+)")
 _MISSING = re.compile(r'"/?(?P<path>[^"]+)":? not found')
 _CLASSIC_MISSING = re.compile(r"^(?:COPY|ADD) failed: .*l?stat (?P<path>[^:]+): (?:file does not exist|no such file)")
+_PODMAN_MISSING = re.compile(r'copier: stat: "/?(?P<path>[^"]+)": no such file')
 _FROM = re.compile(r"(?:--from=|[ ,=]from=)(?P<name>[^\s,]+)")
+_ANY_MISSING = (_MISSING, _CLASSIC_MISSING, _PODMAN_MISSING)
 _METADATA = re.compile(r"(?:load metadata for|resolve image config for(?: docker-image://)?) (?P<image>\S+)$")
 _NO_ENGINE = re.compile(
-    r"cannot connect to the docker daemon|error during connect|failed to connect to the docker api", re.IGNORECASE
+    r"cannot connect to the docker daemon|error during connect|failed to connect to the docker api|unable to connect to podman",
+    re.IGNORECASE,
 )
 _NOT_ALLOWED = re.compile(r"denied|unauthorized|authorization failed|authentication required", re.IGNORECASE)
 _NO_CONTEXTS = re.compile(r"unsupported frontend capability moby\.buildkit\.frontend\.contexts")
@@ -45,7 +50,8 @@ _FULL = re.compile(r"no space left on device")
 _WRAPPING = re.compile(
     r"(?:ERROR: |error: |Error response from daemon: |failed to build: |failed to solve: |rpc error: code = \w+ desc = "
     r"|failed to solve with frontend [\w.]+: |failed to create LLB definition: |failed to compute cache key: "
-    r"|failed to calculate checksum of ref [^:]+(?:::\w+)?: )+"
+    r"|failed to calculate checksum of ref [^:]+(?:::\w+)?: |Error: "
+    r'|building at STEP "(?:[^"\\]|\\.)*": |creating build container: |Build error: )+'
 )
 
 
@@ -96,9 +102,9 @@ def explain(
         return StepFailed(
             bad["cause"], where=f"{dockerfile.file}:{bad['line']}", hint="mend this line of the Dockerfile"
         )
-    if missing := _MISSING.search(found.cause) or _CLASSIC_MISSING.search(found.cause):
-        place, hint = _place_of(missing["path"].lstrip("/"), step, {"": (context, rules), **(named or {})})
-        return StepFailed(f"{step or 'COPY'}: {missing['path'].lstrip('/')} is not in {place}", where=where, hint=hint)
+    if missing := _missing(found.cause):
+        place, hint = _place_of(missing, step, {"": (context, rules), **(named or {})})
+        return StepFailed(f"{step or 'COPY'}: {missing} is not in {place}", where=where, hint=hint)
     if _NO_CONTEXTS.search(found.cause):
         return StepFailed(
             "the engine's BuildKit knows no `docker.buildContexts`",
@@ -119,8 +125,7 @@ def _read(lines: list[str]) -> _Failure:
     said = tuple(line for line in lines if line and not _NOISE.match(line))
     steps = [index for index, line in enumerate(lines) if _CLASSIC_STEP.match(line)]
     if steps:
-        output = [line for line in lines[steps[-1] + 1 : -1] if not _CLASSIC_NOISE.match(line)]
-        return _Failure(_WRAPPING.sub("", lines[-1]), lines[steps[-1]], tuple(output), said)
+        return _read_classic(lines, steps[-1], said)
     errors = [found for found in map(_ERROR.fullmatch, lines) if found and "context canceled" not in found["cause"]]
     if not errors:
         told = [line for line in said if line.startswith(("ERROR: ", "error: "))] or said
@@ -131,6 +136,13 @@ def _read(lines: list[str]) -> _Failure:
     output = [found["text"] for found in map(_OUTPUT.fullmatch, lines) if found and found["number"] == number]
     cause = _WRAPPING.sub("", errors[-1]["cause"])
     return _Failure(cause, names[0] if names else "", tuple(output), said, _place(lines))
+
+
+def _read_classic(lines: list[str], step: int, said: tuple[str, ...]) -> _Failure:
+    """`step`: the index of the last step's line."""
+    errors = [line for line in lines if _PODMAN_ERROR.match(line)] or lines[-1:]
+    output = [line for line in lines[step + 1 :] if line not in errors and not _CLASSIC_NOISE.match(line)]
+    return _Failure(_WRAPPING.sub("", errors[-1]).partition(" &imagebuilder.")[0], lines[step], tuple(output), said)
 
 
 def _place(lines: list[str]) -> int:
@@ -151,7 +163,11 @@ def _instruction(found: _Failure, dockerfile: Dockerfile) -> _Located | None:
     """The instruction of the Dockerfile that a step stands for; None when that is not sure."""
     every = list(_in_order(dockerfile))
     if classic := _CLASSIC_STEP.match(found.name):
-        return _same(every, int(classic["step"]), classic["text"])
+        alike = [each for each in every if _plain(each.text) == _plain(classic["text"])]
+        if len(alike) == 1:
+            return alike[0]
+        counted = _of_stage(dockerfile, int(classic["stage"]) - 1) if classic["stage"] else every
+        return _same(counted, int(classic["step"]), classic["text"])
     named = _NAME.fullmatch(found.name)
     if named is None:
         return None
@@ -175,9 +191,17 @@ def _steps(dockerfile: Dockerfile, index: int) -> list[_Located]:
 
 def _in_order(dockerfile: Dockerfile) -> Iterator[_Located]:
     yield from map(_located, dockerfile.arguments)
-    for stage in dockerfile.stages:
-        yield _Located(f"FROM {stage.base}", stage.line)
-        yield from map(_located, stage.instructions)
+    for index in range(len(dockerfile.stages)):
+        yield from _of_stage(dockerfile, index)
+
+
+def _of_stage(dockerfile: Dockerfile, index: int) -> list[_Located]:
+    stages = dockerfile.stages[index : index + 1]
+    return [
+        each
+        for stage in stages
+        for each in (_Located(f"FROM {stage.base}", stage.line), *map(_located, stage.instructions))
+    ]
 
 
 def _located(each: Instruction) -> _Located:
@@ -225,6 +249,12 @@ def _not_pulled(image: str, cause: str, dockerfile: Dockerfile) -> StepFailed:
         where=f"{dockerfile.file}:{stage.line}" if stage else dockerfile.file,
         hint=hint,
     )
+
+
+def _missing(cause: str) -> str:
+    """The path that a copy did not find; "" when that is not what happened."""
+    found = filter(None, (each.search(cause) for each in _ANY_MISSING))
+    return next((each["path"].lstrip("/") for each in found), "")
 
 
 def _place_of(path: str, step: str, contexts: Mapping[str, tuple[Path, Rules]]) -> tuple[str, str | None]:

@@ -53,7 +53,7 @@ def load(scope: Scope, archive: Path, job: BuildJob, tools: Tools) -> str:
     The names that the archive itself gives are taken off again.
     """
     done = tools.processes.run(
-        scope, ["docker", "load", "--input", str(archive)], env=tools.engine.environment(), check=False
+        scope, [*tools.engine.cli(), "load", "--input", str(archive)], env=tools.engine.environment(), check=False
     )
     names = [found["name"] for found in map(_LOADED.match, done.stdout.splitlines()) if found]
     if done.code != 0 or not names:

@@ -21,16 +21,18 @@ def words(
     *,
     contexts: Mapping[str, str] | None = None,
     is_buildx: bool,
+    is_podman: bool = False,
 ) -> tuple[str, ...]:
     """The words, without builder, files and context. `build_args`: the given ones and the refs of required images.
 
     Raises: StepFailed for a secret that is not there, and for what this command line cannot do.
     """
-    wanted = (("cacheTo", spec.cache_to), ("builder", spec.builder), ("buildContexts", contexts))
+    wanted = (("cacheTo", spec.cache_to), ("builder", spec.builder), ("buildContexts", contexts and not is_podman))
     needs = [name for name, value in wanted if value and not is_buildx]
     if needs:
         raise StepFailed(
-            f"`docker.{needs[0]}` needs docker buildx", hint="install docker-buildx (https://docs.docker.com/build/)"
+            f"`docker.{needs[0]}` needs docker buildx",
+            hint="podman has no such thing" if is_podman else "install docker-buildx (https://docs.docker.com/build/)",
         )
     return (
         *(("--target", spec.target) if spec.target else ()),

@@ -1,8 +1,8 @@
 """The door to the Docker engine.
 
-Comes in: where the environment or the docker CLI's own configuration says the engine is. Goes out: images and containers as
-plain records. docker-py is loaded on first use; nothing is asked of the network before that. It never builds (docker-py
-cannot speak BuildKit: docker-py issue 2230) and never reads credentials: pushing is the docker CLI's.
+Comes in: where the environment or the docker CLI's own configuration says the engine is; podman is one, behind its Docker-compatible
+socket. Goes out: images and containers as plain records. docker-py is loaded on first use; nothing is asked of the network before
+that. It never builds (docker-py cannot speak BuildKit: docker-py issue 2230) and never reads credentials: pushing is the CLI's.
 """
 
 from __future__ import annotations
@@ -12,25 +12,22 @@ import json
 import os
 import re
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from devloop.effects import docker_events
+from devloop.effects.docker_address import DEFAULT_URL, PROBE_S, Address, familiar, find_address
 from devloop.effects.process import RealProcesses
-from devloop.errors import StepFailed, Unavailable, UsageError
+from devloop.errors import StepFailed, Unavailable
 from devloop.scope import Scope
 from devloop.stages import Container, EngineImage, EngineInfo, Processes
 
-PROBE_S = 5.0  # for a connection and the first answer
 ANSWER_S = 60.0  # for a later one: removing a large image, or anything while the disk is busy, takes its time
 _CHUNK_BYTES = 1 << 18
-_VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION")
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 T = TypeVar("T")
@@ -59,9 +56,9 @@ class DockerEngine:
     def info(self) -> EngineInfo:
         facts, version = self._ask("say what it is", lambda client: (client.info(), client.version()))
         platform = f"{version['Os']}/{version['Arch']}"
-        return EngineInfo(
-            facts["ServerVersion"], facts["Name"], facts["OperatingSystem"], version["ApiVersion"], platform
-        )
+        is_podman = any("podman" in str(each.get("Name")).lower() for each in version.get("Components") or ())
+        system = facts["OperatingSystem"]
+        return EngineInfo(facts["ServerVersion"], facts["Name"], system, version["ApiVersion"], platform, is_podman)
 
     def inspect(self, ref: str) -> EngineImage | None:
         from docker.errors import NotFound
@@ -78,7 +75,7 @@ class DockerEngine:
             return None
         return EngineImage(
             image_id=found["Id"],
-            tags=tuple(found.get("RepoTags") or ()),
+            tags=tuple(map(familiar, found.get("RepoTags") or ())),
             layers=tuple(found["RootFS"].get("Layers") or ()),
             size_bytes=found["Size"],
             os=found.get("Os") or "linux",
@@ -103,7 +100,7 @@ class DockerEngine:
         def ask(client: Any) -> dict[str, float]:
             found: dict[str, float] = {}
             for image in client.images(name=name):
-                refs = [ref for ref in image.get("RepoTags") or () if split_ref(ref)[0] == name]
+                refs = [ref for ref in map(familiar, image.get("RepoTags") or ()) if split_ref(ref)[0] == name]
                 if refs:
                     last = client.inspect_image(image["Id"]).get("Metadata", {}).get("LastTagTime", "")
                     found |= dict.fromkeys(refs, max(_seconds(last), float(image["Created"])))
@@ -155,7 +152,7 @@ class DockerEngine:
 
     def pull(self, scope: Scope, ref: str, on_line: Callable[[str], None] | None = None) -> None:
         try:
-            self._processes.run(scope, ["docker", "pull", ref], env=self.environment(), on_line=on_line)
+            self._processes.run(scope, [*self.cli(), "pull", ref], env=self.environment(), on_line=on_line)
         except StepFailed as failed:
             raise _explained(failed, ref, "check the name") from failed
 
@@ -176,6 +173,11 @@ class DockerEngine:
         """Pins the context too, so that a `docker context use` meanwhile does not part the CLI from this engine."""
         return self._address.variables
 
+    def cli(self) -> tuple[str, ...]:
+        """See stages.Engine. podman's words do where only podman is installed."""
+        has_podman = self._processes.find("docker") is None and self._processes.find("podman") is not None
+        return ("podman", "--url", self._address.url) if has_podman else ("docker",)
+
     def close(self) -> None:
         """Lets go of idle connections; the next call makes new ones."""
         connected, self._connected = self._connected, None
@@ -183,8 +185,8 @@ class DockerEngine:
             connected.close()
 
     @cached_property
-    def _address(self) -> _Address:
-        return _find_address(self._environment)
+    def _address(self) -> Address:
+        return find_address(self._environment)
 
     def _ask(self, what: str, ask: Callable[[Any], T]) -> T:
         from docker.errors import APIError, DockerException
@@ -254,76 +256,6 @@ def split_ref(ref: str) -> tuple[str, str]:
     return (name, tag) if colon and "/" not in tag else (ref, "latest")
 
 
-@dataclass(frozen=True)
-class _Address:
-    """Where the engine listens. `tls`: docker-py's TLSConfig or None. `variables`: the same for the CLI."""
-
-    url: str
-    tls: Any
-    variables: Mapping[str, str]
-
-    @property
-    def is_ssh(self) -> bool:
-        return self.url.startswith("ssh:")
-
-    def dial(self) -> socket.socket:
-        """A connection of one's own; its reads wait for ever. Raises: OSError."""
-        from docker.utils import parse_host
-
-        url = parse_host(self.url, False, tls=self.tls is not None)
-        if url.startswith("http+unix://"):
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                sock.settimeout(PROBE_S)
-                sock.connect("/" + url.removeprefix("http+unix://").lstrip("/"))
-            except OSError:
-                sock.close()
-                raise
-        else:
-            parts = urlsplit(url)
-            sock = socket.create_connection((parts.hostname, parts.port), PROBE_S)
-            if self.tls is not None:
-                sock = _tls_context(self.tls).wrap_socket(sock, server_hostname=parts.hostname)
-        sock.settimeout(None)
-        return sock
-
-
-def _find_address(environment: Mapping[str, str]) -> _Address:
-    from docker import errors
-    from docker.context import ContextAPI
-    from docker.context.config import get_current_context_name
-    from docker.utils import kwargs_from_env, parse_host
-
-    try:
-        if environment.get("DOCKER_HOST"):
-            found = kwargs_from_env(environment)
-            parse_host(found["base_url"], False, tls="tls" in found)  # raises for one that makes no sense
-            return _Address(
-                found["base_url"], found.get("tls"), {key: environment[key] for key in _VARIABLES if key in environment}
-            )
-        name = environment.get("DOCKER_CONTEXT") or get_current_context_name()
-        if name == "default":
-            return _Address("unix:///var/run/docker.sock", None, {"DOCKER_CONTEXT": "default"})
-        context = ContextAPI.get_context(name)
-    except errors.DockerException as exc:
-        raise UsageError(
-            f"the address of the Docker engine cannot be used: {exc}", hint="see `docker context ls`"
-        ) from exc
-    if context is None or not context.Host:
-        raise UsageError(f"there is no docker context {name}", hint="see `docker context ls`")
-    return _Address(context.Host, context.TLSConfig, {"DOCKER_CONTEXT": name})
-
-
-def _tls_context(tls: Any) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca_cert or None)
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert:
-        context.load_cert_chain(*tls.cert)
-    return context
-
-
 def _shut(sock: socket.socket) -> None:
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
@@ -347,9 +279,10 @@ def _unavailable(url: str, exc: Exception) -> Unavailable:
         if sign in cause.lower():
             reason = words
             break
-    return Unavailable(
-        f"the Docker engine at {url} {reason}", hint="is Docker running? try `docker info`", evidence=(cause,)
-    )
+    hint = "is Docker running? try `docker info`"
+    if url == DEFAULT_URL:
+        hint += "; podman is found too, once it listens: `systemctl --user start podman.socket`"
+    return Unavailable(f"the Docker engine at {url} {reason}", hint=hint, evidence=(cause,))
 
 
 def _explained(failed: StepFailed, ref: str, otherwise: str) -> StepFailed:

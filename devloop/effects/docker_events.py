@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from devloop.effects.docker_address import familiar
 from devloop.scope import Scope
 
 LOOK_S = 2.0
@@ -120,7 +121,7 @@ def told(event: Any) -> str:
     try:
         match event["Action"]:
             case "tag":
-                return str(event["Actor"]["Attributes"]["name"])
+                return familiar(str(event["Actor"]["Attributes"]["name"]))
             case "pull":
                 return str(event["Actor"]["ID"])
     except (KeyError, TypeError):

@@ -43,16 +43,16 @@ def choose(
     all ways but the shared engine need, is not installed; Unavailable.
     """
     if spec.registry is not None:
-        _require_docker(processes)
+        _require(processes, "docker")
         return RegistryPlacer(spec.registry)
     nodes = _nodes(scope, cluster)
     if containers := own_nodes(nodes, engine):
-        _require_docker(processes)
+        _require(processes, engine.cli()[0])
         return NodesPlacer(containers, PushedSource() if is_near(engine) else from_save)
     if is_shared(nodes, engine):
         return SharedPlacer()
     if hosting := discover(scope, cluster, emit):
-        _require_docker(processes)
+        _require(processes, "docker")
         emit(
             events.Notice(message=f"images go through {hosting.host}, the registry that the cluster names", where=PLACE)
         )
@@ -92,6 +92,6 @@ def _nodes(scope: Scope, cluster: Cluster) -> list[Object]:
         return []  # a shared cluster where nodes are none of our business; only a registry can help there
 
 
-def _require_docker(processes: Processes) -> None:
-    if processes.find("docker") is None:
-        raise not_installed("docker")
+def _require(processes: Processes, program: str) -> None:
+    if processes.find(program) is None:
+        raise not_installed(program)

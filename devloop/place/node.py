@@ -210,7 +210,7 @@ def _run(
     stdin: Iterator[bytes] | None = None,
 ) -> Completed:
     flags = ("-i",) if stdin is not None else ()
-    argv = ("docker", "exec", *flags, node.container_id, "sh", "-c", _PRELUDE + script, what, *arguments)
+    argv = (*tools.engine.cli(), "exec", *flags, node.container_id, "sh", "-c", _PRELUDE + script, what, *arguments)
     done = tools.processes.run(scope, argv, env=tools.engine.environment(), stdin=stdin, check=False)
     if done.code != 0:
         said = tuple(line for line in done.tail if not _NOISE.search(line))

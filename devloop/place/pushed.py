@@ -74,7 +74,12 @@ def is_near(engine: Engine) -> bool:
     """Whether the engine's loopback is ours: it listens on the usual socket of a Linux machine, and is in no virtual machine."""
     where = engine.environment()
     is_local = where.get("DOCKER_CONTEXT") == "default" or where.get("DOCKER_HOST", "").startswith("unix:///")
-    return sys.platform == "linux" and is_local and "Docker Desktop" not in engine.info().operating_system
+    if sys.platform != "linux" or not is_local:
+        return False
+    info = engine.info()
+    return (
+        "Docker Desktop" not in info.operating_system and not info.is_podman
+    )  # which takes our loopback for no safe place
 
 
 def _is_worth_it(image: EngineImage, wanted: frozenset[str]) -> bool:

@@ -173,6 +173,9 @@ class FakeEngine:
     def environment(self) -> Mapping[str, str]:
         return {"DOCKER_HOST": "unix:///fake/docker.sock"}
 
+    def cli(self) -> tuple[str, ...]:
+        return ("docker",)
+
     def _name(self, ref: str, image_id: str) -> None:
         self._names[full_ref(ref)] = image_id
         self._tagged_at[full_ref(ref)] = time.time()

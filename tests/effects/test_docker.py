@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from devloop.effects import docker, docker_events
+from devloop.effects.docker_address import familiar, local_address, podman_sockets
 from devloop.errors import StepFailed, Unavailable, UsageError
 from devloop.scope import Cancelled, Scope
 from devloop.testing.processes import FakeProcesses
@@ -375,3 +376,61 @@ def test_an_engine_behind_ssh_is_looked_at() -> None:
 )
 def test_a_ref_is_a_name_and_a_tag(ref: str, parts: tuple[str, str]) -> None:
     assert docker.split_ref(ref) == parts
+
+
+# Docker's socket, or podman's
+
+
+def listening(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(str(path))
+    sock.listen()
+    return sock
+
+
+def test_podman_is_taken_where_nobody_listens_on_dockers_socket(tmp_path: Path) -> None:
+    ours, podman = f"{tmp_path}/docker.sock", f"{tmp_path}/podman.sock"
+    with listening(tmp_path / "podman.sock"):
+        found = local_address(ours, (f"{tmp_path}/none.sock", podman))
+        assert (found.url, found.variables) == (f"unix://{podman}", {"DOCKER_HOST": f"unix://{podman}"})
+        with listening(tmp_path / "docker.sock"):
+            assert local_address(ours, (podman,)).variables == {"DOCKER_CONTEXT": "default"}
+        # The file of a socket that nobody listens on any more.
+        assert local_address(ours, (podman,)).url == f"unix://{podman}"
+    assert local_address(ours, (podman,)).variables == {"DOCKER_CONTEXT": "default"}
+
+
+def test_podman_is_looked_for_where_it_listens_for_users_first() -> None:
+    assert podman_sockets({"XDG_RUNTIME_DIR": "/run/user/7"})[:2] == (
+        "/run/user/7/podman/podman.sock",
+        "/run/podman/podman.sock",
+    )
+
+
+@pytest.mark.parametrize(
+    ("installed", "words"),
+    [
+        (("docker",), ("docker",)),
+        (("docker", "podman"), ("docker",)),
+        (("podman",), ("podman", "--url", "unix:///x.sock")),
+        ((), ("docker",)),
+    ],
+)
+def test_podmans_words_do_where_only_podman_is_installed(installed: tuple[str, ...], words: tuple[str, ...]) -> None:
+    processes = FakeProcesses()
+    for program in installed:
+        processes.when(program)
+    assert docker.connect({"DOCKER_HOST": "unix:///x.sock"}, processes).cli() == words
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("docker.io/library/busybox:1", "busybox:1"),
+        ("docker.io/shop/api:1", "shop/api:1"),
+        ("localhost/shop/api:1", "localhost/shop/api:1"),
+        ("shop/api:1", "shop/api:1"),
+    ],
+)
+def test_names_are_those_that_docker_says(name: str, shown: str) -> None:
+    assert familiar(name) == shown
