@@ -86,13 +86,15 @@ class Inputs:
 @dataclass(frozen=True)
 class Image:
     """An image in the engine. `artifact`: its name in the config. `ref`: `name:tag`, unique to its inputs. `image_id`: "" when it is
-    not in the engine, but where the cluster takes it from. `tags`: other refs that it has for people.
+    not in the engine, but where the cluster takes it from. `tags`: other refs that it has for people. `pushed`: `name@digest` of what
+    the build left in a registry, where it has none of its names yet.
     """
 
     artifact: str
     ref: str
     image_id: str
     tags: tuple[str, ...] = ()
+    pushed: str = ""
 
 
 @dataclass(frozen=True)

@@ -304,7 +304,8 @@ class Tools:
 class BuildJob:
     """One build: the artifact's spec, its absolute context, the ref its image will have, and `requires` as variable → ref.
 
-    `is_uncached`: nothing may come from the builder's own cache.
+    `is_uncached`: nothing may come from the builder's own cache. `repository`: where images of this name go in a registry, if they do;
+    for what no engine can have.
     """
 
     artifact: model.Artifact
@@ -312,6 +313,7 @@ class BuildJob:
     ref: str
     requires: Mapping[str, str]
     is_uncached: bool = False
+    repository: str = ""
 
 
 @dataclass(frozen=True)
@@ -334,7 +336,10 @@ class Builder(Protocol):
         ...
 
     def build(self, scope: Scope, job: BuildJob, tools: Tools) -> str:
-        """Builds, leaves the image in the engine, returns its id (`sha256:…`). Blocks; cancelled by the scope. Raises: StepFailed."""
+        """Builds, leaves the image in the engine, returns its id (`sha256:…`). Blocks; cancelled by the scope. Raises: StepFailed.
+
+        What no engine can have is left in the job's `repository`, without a tag: `name@sha256:…`.
+        """
         ...
 
 
@@ -347,6 +352,10 @@ class Placer(Protocol):
 
     def find(self, image: Image, tools: Tools) -> Placed | None:
         """The image where the cluster takes it from, if it is there for good without the engine having it. Blocks for a question."""
+        ...
+
+    def repository(self, artifact: str) -> str:
+        """The name without a tag under which images of this name go to a registry; "" when they go elsewhere."""
         ...
 
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:

@@ -42,6 +42,7 @@ class _Client:
     """How this machine's CLI builds. `note`: what is to be said about it each time."""
 
     argv: tuple[str, ...]
+    options: tuple[str, ...]
     environment: Mapping[str, str]
     note: str = ""
 
@@ -94,6 +95,7 @@ class DockerBuilder:
         client = self._client = self._client or _find_client(scope, tools)
         if client.note:
             tools.line(client.note)
+        output = options.output(job.artifact, job.repository)
         words = options.words(
             spec, given, recipe.context, contexts=contexts, is_buildx=client.is_buildx, is_podman=client.is_podman
         )
@@ -112,6 +114,8 @@ class DockerBuilder:
                 scope,
                 [
                     *client.argv,
+                    *(output if client.is_buildx else ()),
+                    *client.options,
                     *self._builder(spec.builder, client, engine),
                     *("--iidfile", str(id_file), "--file", str(recipe.file)),
                     *words,
@@ -127,7 +131,7 @@ class DockerBuilder:
                 raise explain(tuple(lines), recipe.dockerfile, recipe.context, recipe.folders[0].rules, named)
             if said := progress.summary():
                 tools.note(said)
-            return _image_id(id_file, tools)
+            return _image_id(id_file, "" if job.artifact.is_for_engine else job.repository, tools)
 
     def _builder(self, named: str | None, client: _Client, engine: Mapping[str, str]) -> tuple[str, ...]:
         """The engine's own BuildKit, named after its context: what another builder makes is sent to the engine as a whole."""
@@ -146,29 +150,33 @@ def _find_client(scope: Scope, tools: Tools) -> _Client:
     if tools.engine.info().is_podman:
         if tools.processes.find("podman"):
             host = local.environment(scope, tools).get("DOCKER_HOST", "unix:///var/run/docker.sock")
-            return _Client(("podman", "--url", host, "build"), {})
+            return _Client(("podman", "--url", host, "build"), (), {})
         note = "warning: the engine is podman, and builds as Docker's classic builder does; install the podman command"
-        return _Client(("docker", "build"), {"DOCKER_BUILDKIT": "0"}, note)
+        return _Client(("docker", "build"), (), {"DOCKER_BUILDKIT": "0"}, note)
     usage = tools.processes.run(scope, ["docker", "buildx", "build", "--help"], check=False)
     if usage.code == 0 and "--load" in usage.stdout:  # without the plugin, some CLIs print their own usage and succeed
         provenance = ("--provenance=false",) if "--provenance" in usage.stdout else ()
-        return _Client(("docker", "buildx", "build", "--load", "--progress=plain", *provenance), {})
+        return _Client(("docker", "buildx", "build"), ("--progress=plain", *provenance), {})
     version = tools.processes.run(scope, ["docker", "--version"], check=False).stdout
     found = re.match(r"Docker version (\d+)\.(\d+)", version)
     if found and (18, 9) <= (int(found[1]), int(found[2])) < (23, 0):
-        return _Client(("docker", "build", "--progress=plain"), {"DOCKER_BUILDKIT": "1"})
+        return _Client(("docker", "build"), ("--progress=plain",), {"DOCKER_BUILDKIT": "1"})
     return _Client(
         ("docker", "build"),
+        (),
         {"DOCKER_BUILDKIT": "0"},
         "warning: this docker CLI has no BuildKit, the slow classic builder is used; install docker-buildx",
     )
 
 
-def _image_id(id_file: Path, tools: Tools) -> str:
+def _image_id(id_file: Path, repository: str, tools: Tools) -> str:
+    """`repository`: where the image was pushed to, if it was."""
     try:
         image_id = id_file.read_text().strip()
     except FileNotFoundError:
         raise StepFailed("the build ended well but did not say which image it made") from None
+    if repository:
+        return f"{repository}@{image_id}"
     found = tools.engine.inspect(image_id)
     if found is None:
         raise StepFailed(

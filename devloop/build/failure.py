@@ -45,6 +45,9 @@ _NO_ENGINE = re.compile(
 )
 _NOT_ALLOWED = re.compile(r"denied|unauthorized|authorization failed|authentication required", re.IGNORECASE)
 _NO_CONTEXTS = re.compile(r"unsupported frontend capability moby\.buildkit\.frontend\.contexts")
+_NO_PLATFORMS = re.compile(
+    r"(?:implemented|supported) for (?:the )?docker driver|exporter does not currently support exporting manifest"
+)
 _FULL = re.compile(r"no space left on device")
 # What each layer of the engine puts before the cause.
 _WRAPPING = re.compile(
@@ -105,6 +108,12 @@ def explain(
     if missing := _missing(found.cause):
         place, hint = _place_of(missing, step, {"": (context, rules), **(named or {})})
         return StepFailed(f"{step or 'COPY'}: {missing} is not in {place}", where=where, hint=hint)
+    if _NO_PLATFORMS.search(found.cause):
+        return StepFailed(
+            "the engine's own BuildKit does not build for several platforms",
+            where=dockerfile.file,
+            hint="`docker buildx create --name several` makes a builder that does; name it in `docker.builder`",
+        )
     if _NO_CONTEXTS.search(found.cause):
         return StepFailed(
             "the engine's BuildKit knows no `docker.buildContexts`",

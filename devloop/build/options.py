@@ -27,7 +27,12 @@ def words(
 
     Raises: StepFailed for a secret that is not there, and for what this command line cannot do.
     """
-    wanted = (("cacheTo", spec.cache_to), ("builder", spec.builder), ("buildContexts", contexts and not is_podman))
+    wanted = (
+        ("cacheTo", spec.cache_to),
+        ("builder", spec.builder),
+        ("buildContexts", contexts and not is_podman),
+        ("platforms", len(spec.platforms) > 1),
+    )
     needs = [name for name, value in wanted if value and not is_buildx]
     if needs:
         raise StepFailed(
@@ -49,6 +54,22 @@ def words(
         *(("--no-cache",) if spec.no_cache else ()),
         *spec.flags,
     )
+
+
+def output(artifact: model.Artifact, repository: str) -> tuple[str, ...]:
+    """Where buildx leaves the image: in the engine, or in the repository without a name, if it is for several platforms.
+
+    Raises: StepFailed when there is no repository for it.
+    """
+    if artifact.is_for_engine:
+        return ("--load",)
+    if not repository:
+        raise StepFailed(
+            f"an image for several platforms can only be pushed: {artifact.image}",
+            where=f"image/{artifact.image}",
+            hint="`devloop build --push` does, and with `cluster.registry` so do `run` and `dev`; else name one in `docker.platforms`",
+        )
+    return ("--output", f"type=image,name={repository},push=true,push-by-digest=true,name-canonical=true")
 
 
 def platform(spec: model.Docker, environment: Mapping[str, str]) -> str | None:

@@ -62,9 +62,10 @@ class Docker:
         default=None,
     )
     platforms: tuple[str, ...] = _doc(
-        "What to build for, as `os/architecture`. Default: DOCKER_DEFAULT_PLATFORM, else what the builder runs on.",
+        "What to build for, as `os/architecture`. Default: DOCKER_DEFAULT_PLATFORM, else what the builder runs on. An image for several is "
+        "only pushed: with `cluster.registry`, or by `devloop build --push`; it needs a `builder` that can make one.",
         default=(),
-        examples=[["linux/arm64"]],
+        examples=[["linux/arm64"], ["linux/amd64", "linux/arm64"]],
     )
     build_contexts: Mapping[str, str] = _mapping(
         "What names in FROM, COPY --from and RUN --mount=from stand for: a folder, relative to the context, which may have a "

@@ -139,6 +139,11 @@ class Artifact:
         return next((each for each in self.at_most_one if getattr(self, each) is not None), "docker")
 
     @property
+    def is_for_engine(self) -> bool:
+        """Whether an engine can have it: not several platforms in one image."""
+        return self.docker is None or len(self.docker.platforms) < 2
+
+    @property
     def build_images(self) -> Mapping[str, str]:
         """Those of `docker.buildContexts` that are images, with what they are named; required artifacts are among them."""
         given = self.docker.build_contexts if self.docker else {}

@@ -75,7 +75,8 @@ class ImageSteps:
         requires = {
             each.variable: image_of(product(Node(image_target(each.image), "build"))).ref for each in artifact.requires
         }
-        job = BuildJob(artifact, self._around.plan.base / artifact.context, ref, requires, self._policy.is_uncached)
+        context, repository = self._around.plan.base / artifact.context, self._repository(scope, artifact)
+        job = BuildJob(artifact, context, ref, requires, self._policy.is_uncached, repository)
         with self._tidying:
             if found := tools.engine.inspect(ref):
                 for each in (ref, *tags):  # it is the latest again, and stays when old ones go
@@ -84,7 +85,7 @@ class ImageSteps:
             hooks.run(scope, job, "after", self._around.plan.base, tools, was_built=False)
             image = Image(artifact.image, ref, found.image_id, tags)
             return Outcome(image, skipped="the engine has it already", note=_also(tags))
-        if self._policy.is_reusing and not tags and not self._is_needed_here(artifact.image):
+        if (self._policy.is_reusing or repository) and not tags and not self._is_needed_here(artifact.image):
             image = Image(artifact.image, ref, "")
             if placed := self._policy.placer(scope).find(image, tools):
                 return Outcome(image, skipped=placed.way)
@@ -98,15 +99,19 @@ class ImageSteps:
             tools.engine.untag(ref)
             self._around.post(moved)
             raise Cancelled("its inputs changed while it was built")
-        for each in (ref, *tags):
-            tools.engine.tag(image_id, each)
+        image = Image(artifact.image, ref, image_id, tags)
+        if "@" in image_id:
+            image = replace(image, image_id="", pushed=image_id)  # its names it gets where it is placed
+        else:
+            for each in (ref, *tags):
+                tools.engine.tag(image_id, each)
         hooks.run(scope, job, "after", self._around.plan.base, tools)
-        return Outcome(Image(artifact.image, ref, image_id, tags), note="; ".join(filter(None, (*notes, _also(tags)))))
+        return Outcome(image, note="; ".join(filter(None, (*notes, _also(tags)))))
 
     def place(self, scope: Scope, start: Start, product: Products) -> Outcome:
         """Blocks; cancelled by the scope. Raises: DevloopError, Cancelled."""
         image = image_of(product(Node(start.node.target, "build")))
-        if not image.image_id:
+        if not image.image_id and not image.pushed:
             found = self._policy.placer(scope).find(image, self._around.tools(start.node.target))
             if found is None:
                 raise StepFailed(
@@ -128,6 +133,12 @@ class ImageSteps:
             self._around.post(moved)
             raise Cancelled("its hooks changed what it reads")
         self._restarts.forget(target)
+
+    def _repository(self, scope: Scope, artifact: model.Artifact) -> str:
+        """Where a build has to leave its image if no engine can have it; "" where it is not to be placed, or not in a registry."""
+        if artifact.is_for_engine or "place" not in self._around.wanted:
+            return ""
+        return self._policy.placer(scope).repository(artifact.image)
 
     def _is_needed_here(self, artifact: str) -> bool:
         """Whether its tests, or another build, need it in the engine."""

@@ -44,6 +44,10 @@ class MinikubePlacer:
         """Nothing: only the engine can bring back what a node lost."""
         return None
 
+    def repository(self, artifact: str) -> str:
+        """None: they go to no registry."""
+        return ""
+
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         """Nothing: minikube would take an image from under a pod. The kubelet cleans up when the node's disk fills."""
         return frozenset()

@@ -68,6 +68,10 @@ class NodesPlacer:
         """Nothing: only the engine can bring back what a node lost."""
         return None
 
+    def repository(self, artifact: str) -> str:
+        """None: they go to no registry."""
+        return ""
+
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         """See stages.Placer.tidy. What the nodes have is asked anew afterwards."""
         names = {full_name(ref): ref for ref in refs}

@@ -7,7 +7,7 @@ docker CLI's credentials, which devloop never reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from devloop.errors import StepFailed
 from devloop.products import Image, Placed
@@ -31,6 +31,9 @@ class RegistryPlacer:
         Raises: StepFailed when the registry refuses, with the login to try; Unavailable when the engine is away.
         """
         ref = pushed_ref(self._registry, image.ref)
+        if image.pushed:
+            _name(scope, image.pushed, [ref, *(pushed_ref(self._registry, tag) for tag in image.tags)], tools)
+            return self._placed(image, ref, image.pushed.partition("@")[2], f"pushed by its build → {self._name}"), True
         lines: list[str] = []
 
         def take(line: str) -> None:
@@ -54,6 +57,10 @@ class RegistryPlacer:
             return None
         return self._placed(image, ref, digest, f"in {self._name} already") if digest else None
 
+    def repository(self, artifact: str) -> str:
+        """See stages.Placer.repository."""
+        return pushed_ref(self._registry, f"{artifact}:tag").removesuffix(":tag")
+
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         """Nothing: what a registry keeps is its owner's affair."""
         return frozenset()
@@ -74,6 +81,13 @@ def _push(scope: Scope, image: Image, ref: str, tools: Tools, on_line: Callable[
     finally:
         if ref not in (image.ref, *image.tags):
             tools.engine.untag(ref)
+
+
+def _name(scope: Scope, pushed: str, refs: Sequence[str], tools: Tools) -> None:
+    """Gives names to what has none but its digest. The registry does that, no layer moves."""
+    names = [word for ref in refs for word in ("--tag", ref)]
+    argv = ["docker", "buildx", "imagetools", "create", *names, pushed]
+    tools.processes.run(scope, argv, env=tools.engine.environment(), on_line=tools.line)
 
 
 def pushed_ref(registry: str, ref: str) -> str:

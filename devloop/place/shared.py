@@ -34,6 +34,10 @@ class SharedPlacer:
         """Nothing: the engine is where it would be."""
         return None
 
+    def repository(self, artifact: str) -> str:
+        """None: they go to no registry."""
+        return ""
+
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         """Nothing: what the engine has is what the cluster has."""
         return frozenset()

@@ -105,3 +105,29 @@ def test_a_cancelled_push_leaves_no_name(engine: FakeEngine, tools: Tools) -> No
 def test_an_image_that_the_engine_lost_fails(tools: Tools) -> None:
     with Scope("test") as scope, pytest.raises(StepFailed):
         RegistryPlacer("localhost:5001").place(scope, Image("a", "a:1", f"sha256:{'0' * 64}"), tools)
+
+
+def test_what_its_build_pushed_gets_its_names_and_is_not_pushed_again(engine: FakeEngine) -> None:
+    processes = FakeProcesses()
+    processes.when("docker", "buildx", "imagetools", "create")
+    digest = f"sha256:{'ab' * 32}"
+    image = Image("shop/api", "shop/api:v1", "", ("shop/api:latest",), f"localhost:5001/shop/api@{digest}")
+    with Scope("test") as scope:
+        placed, was_sent = RegistryPlacer("localhost:5001", "registry:5000").place(
+            scope, image, Tools(processes, engine)
+        )
+    assert (placed.ref, was_sent) == (f"registry:5000/shop/api:v1@{digest}", True)
+    (call,) = processes.calls
+    assert call.argv[4:] == (
+        *("--tag", "localhost:5001/shop/api:v1", "--tag", "localhost:5001/shop/api:latest"),
+        f"localhost:5001/shop/api@{digest}",
+    )
+    assert engine.pushes == []
+
+
+@pytest.mark.parametrize(
+    ("registry", "expected"),
+    [("localhost:5001", "localhost:5001/shop/api"), ("", "shop/api"), ("shop", "shop/api")],
+)
+def test_a_build_is_told_where_its_image_goes(registry: str, expected: str) -> None:
+    assert RegistryPlacer(registry).repository("shop/api") == expected

@@ -47,6 +47,9 @@ class Placer:
     def find(self, image: Image, tools: Tools) -> Placed | None:
         raise NotImplementedError
 
+    def repository(self, artifact: str) -> str:
+        return ""
+
     def tidy(self, scope: Scope, refs: Collection[str], tools: Tools) -> frozenset[str]:
         self.asked = set(refs)
         return frozenset({ref(1)})

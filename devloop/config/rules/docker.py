@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from devloop.config import model, names
 from devloop.config.paths import Finding, Positions
-from devloop.config.rules.places import ARTIFACTS, Rule, numbered
+from devloop.config.rules.places import ARTIFACTS, TESTS, Rule, numbered
 
 
 def platforms_are_valid(project: model.Project, _: Positions) -> list[Finding]:
@@ -47,4 +47,19 @@ def build_contexts_are_valid(project: model.Project, _: Positions) -> list[Findi
     return found
 
 
-RULES: tuple[Rule, ...] = (platforms_are_valid, build_contexts_are_valid)
+def what_is_needed_here_is_loaded(project: model.Project, _: Positions) -> list[Finding]:
+    only_pushed = {each.image for each in project.build.artifacts if not each.is_for_engine}
+    found = []
+    for artifact, path in numbered(project.build.artifacts, ARTIFACTS):
+        for require, inner in numbered(artifact.requires, (*path, "requires")):
+            if require.image in only_pushed:
+                message = f"`{require.image}` is built for several platforms, so no engine has it to build on"
+                found.append(Finding((*inner, "image"), message, "name one platform in its `docker.platforms`"))
+    for test, path in numbered(project.test, TESTS):
+        if test.image in only_pushed:
+            message = f"`{test.image}` is built for several platforms, so no engine has it to test"
+            found.append(Finding((*path, "image"), message, "name one platform in its `docker.platforms`"))
+    return found
+
+
+RULES: tuple[Rule, ...] = (platforms_are_valid, build_contexts_are_valid, what_is_needed_here_is_loaded)

@@ -1,4 +1,7 @@
-"""A BuildKit of today, beside the one of the engine: what the tests of builders may ask for besides."""
+"""A BuildKit of today, run by the tests beside the one of the engine.
+
+Comes in: a folder. Goes out: the name of a builder for `docker buildx build --builder`, while the body runs.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,22 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 STARTS_S = 20.0
 
 
-@pytest.fixture(scope="session")
-def buildkit(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A builder for `docker buildx build --builder`: buildkitd, run by the tests; tests/testbed/up --all makes one."""
+class NoBuildKit(Exception):
+    """Why there can be none."""
+
+
+@contextmanager
+def buildkit_builder(folder: Path) -> Iterator[str]:
+    """Raises: NoBuildKit."""
     program = shutil.which("buildkitd")
     if program is None or os.geteuid() != 0:
-        pytest.skip("there is no buildkitd that root can run")
-    folder = tmp_path_factory.mktemp("buildkitd")
+        raise NoBuildKit("there is no buildkitd that root can run; tests/testbed/up --all makes one")
     name = f"devloop-test-{uuid.uuid4().hex[:8]}"
     address = f"unix://{folder}/buildkitd.sock"
     argv = [program, "--root", str(folder / "root"), "--addr", address, "--containerd-worker=false"]
@@ -49,7 +54,7 @@ def _wait_for(socket: Path, daemon: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + STARTS_S
     while not socket.exists():
         if daemon.poll() is not None or time.monotonic() > until:
-            pytest.fail(f"buildkitd does not start: {log.read_text()[-1000:]}", pytrace=False)
+            raise NoBuildKit(f"buildkitd does not start: {log.read_text()[-1000:]}")
         time.sleep(0.05)
 
 
