@@ -17,6 +17,7 @@ from devloop.graph import Node, image_target
 from devloop.loop.messages import Start
 from devloop.loop.surroundings import Products, Surroundings, image_of
 from devloop.loop.track import Listing
+from devloop.place.platforms import NodePlatforms
 from devloop.place.tidy import tidy
 from devloop.products import Image, Outcome
 from devloop.scope import Cancelled, Scope
@@ -47,6 +48,7 @@ class ImageSteps:
         self._policy = policy
         self._tidying = threading.Lock()
         self._restarts = hooks.Restarts()
+        self._nodes = NodePlatforms(around.doors.cluster) if around.doors.cluster else None
 
     def tidy(self, scope: Scope) -> int:
         """Removes images that newer ones superseded, from the engine and the nodes; how many. Blocks. Raises: DevloopError."""
@@ -118,7 +120,10 @@ class ImageSteps:
                     f"{image.ref} is in its registry no more", where=start.node.target, hint="run it again"
                 )
             return Outcome(found, skipped=found.way)
-        placed, is_sent = self._policy.placer(scope).place(scope, image, self._around.tools(start.node.target))
+        tools = self._around.tools(start.node.target)
+        if self._nodes and (warning := self._nodes.warning(scope, image, tools)):
+            self._around.emit(replace(warning, update=start.update))
+        placed, is_sent = self._policy.placer(scope).place(scope, image, tools)
         return Outcome(
             placed, note=placed.way if is_sent else "", skipped="" if is_sent else placed.way or "it is there already"
         )

@@ -109,3 +109,23 @@ def test_a_builder_that_cannot_is_told(devloop: Devloop, engine: str, tmp_path: 
     said = done.stdout + done.stderr
     assert "the engine's own BuildKit does not build for several platforms" in said
     assert "docker buildx create" in said
+
+
+def test_an_image_that_no_node_can_run_is_told_with_both_platforms(
+    devloop: Devloop, engine: str, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    image = f"devloop-test/{uuid.uuid4().hex[:12]}"
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    (tmp_path / "map.json").write_text('{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}')
+    artifact = {"image": image, "docker": {"platforms": ["linux/s390x"]}}
+    config = {
+        "apiVersion": "devloop/v1",
+        "build": {"artifacts": [artifact]},
+        "deploy": [{"manifests": ["map.json"]}],
+    }
+    (tmp_path / "devloop.yaml").write_text(json.dumps(config))
+    ran = devloop.at(tmp_path).run("run", "-n", kubectl.namespace)
+    assert ran.code == 0, ran.stdout
+    said = [each["message"] for each in ran.of(kind="notice") if "was built for linux/s390x" in each["message"]]
+    assert len(said) == 1
+    assert "are linux/" in said[0]
