@@ -8,6 +8,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 venv=$root/.venv
 testbed=$root/tests/testbed
+testbed_all=   # --all: also the tools that only some tests need
 cache=${DEVLOOP_TESTBED_HOME:-$HOME/.cache/devloop-testbed}
 me=scripts/$(basename "$0")
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/go/bin
@@ -73,7 +74,7 @@ plan() {
   venv_is_fresh || say "first, about 1 min: Python packages into .venv"
   case $cluster in
     kind) has_devloop_test || say "first, about 1 min: kind create cluster --name devloop-test";;
-    testbed) "$testbed/up" --plan;;
+    testbed) "$testbed/up" --plan $testbed_all;;
     context | none) ;;
   esac
 }
@@ -104,7 +105,7 @@ kind_up() {
 }
 testbed_up() {
   local lines
-  if lines=$("$testbed/up"); then
+  if lines=$("$testbed/up" $testbed_all); then
     eval "$lines"
     export DEVLOOP_TEST_CONTEXT=kind-${DEVLOOP_TESTBED_NAME:-devloop}
   else cluster=none; reason="the test bed did not come up, see above"; fi

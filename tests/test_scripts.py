@@ -161,9 +161,9 @@ def test_on_debian_as_root_the_test_bed_is_brought_up(place: Place, is_up: bool)
     place.stand_in("bin/id", "echo 0")
     place.stand_in("bin/go", OK)
     up = "echo 'export PATH=/bed/bin:$PATH KUBECONFIG=/bed/kubeconfig'" if is_up else "exit 1"
-    place.stand_in("tests/testbed/up", f'note up "$*"; [ "$*" != --plan ] || exit 0; {up}')
+    place.stand_in("tests/testbed/up", f'note up "$*"; [ "$1" != --plan ] || exit 0; {up}')
     done = place.test()
-    assert [call.split(" context=")[0] for call in place.calls][:2] == ["up --plan", "up "]
+    assert [call.split(" context=")[0] for call in place.calls][:2] == ["up --plan --all", "up --all"]
     if is_up:
         assert done.returncode == 0
         assert "context=kind-devloop required=1 no_cluster= kubeconfig=/bed/kubeconfig" in place.pytest_call()
