@@ -248,8 +248,8 @@ class Terminal:
         command = self._view.session.command if self._view.session else event.command
         if command == "build":
             yield from (f"{artifact} → {ref}" for artifact, ref in event.images.items())
-        if event.exit_code == 0 and not command:
-            return  # it only answered a question
+        if not command and (event.exit_code == 0 or (event.exit_code == 1 and not self._view.errors)):
+            return  # it only answered a question; the answer of `diff` is in its exit code, too
         if event.exit_code == 0:
             yield self._paint("green", "stopped" if command == "dev" else f"done in {_took(event.at_s)}")
         elif event.exit_code == 130:

@@ -253,6 +253,12 @@ def test_the_last_line_says_how_it_ended(command: str, code: int, expected: str)
     assert shown([began, ended]).count("\n") <= 3
 
 
+def test_a_question_that_is_answered_by_the_exit_code_has_no_last_line() -> None:
+    ended = Session(at_s=3.0, state="ended", exit_code=1)
+    assert shown([ended]) == ""
+    assert "failed after" in shown([Error(message="so it goes"), ended])
+
+
 def test_tests_that_passed_before_are_an_answer_only_to_who_asked_for_them() -> None:
     def told(command: str) -> str:
         skipped = [
