@@ -20,6 +20,7 @@ each_tool() {
   "$2" "$HELM4" 10 "go install helm4" install_helm4
   "$2" "$STRUCTURE_TEST" 35 "go build container-structure-test" build_structure_test
   "$2" "$BUILDKIT" 120 "go build buildkitd" build_buildkitd
+  "$2" "$MOBY" 240 "go install dockerd" install_store_engine
 }
 
 go_install() { GOBIN=$bin go install -trimpath -ldflags '-s -w' "$1"; }
