@@ -1,8 +1,8 @@
 """A registry on this machine's loopback that an engine pushes to, so that single layers can be had from it.
 
 Comes in: the engine's connections, for the time of one push. Goes out: the blobs that were wanted, in a spool file, known by what
-they hash to. It serves nothing, keeps nothing else, takes no manifest, and believes no digest that it did not compute.
-The protocol: https://distribution.github.io/distribution/spec/api/
+they hash to, and manifests, for what they tell. It serves nothing, keeps nothing else, gives no name to what came, and takes no
+blob for what it did not compute the digest of. The protocol: https://distribution.github.io/distribution/spec/api/
 """
 
 from __future__ import annotations
@@ -14,39 +14,49 @@ import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
 
-from devloop.place.oci import Blob
+from devloop.place.oci import MAX_CONFIG_BYTES, Blob, is_config_of
 from devloop.scope import Scope
+from devloop.stages import EngineImage
 
 _CHUNK_BYTES = 1 << 18
+_MAX_MANIFEST_BYTES = 4 << 20  # what registries take
+_TLS_HANDSHAKE = b"\x16"
 
 
 class Receiver:
     """What one push brought so far. Safe from many threads; whoever waits for more takes `news`.
 
-    `blobs`: the wanted ones, by diff ID. `config`: the bytes that hash to `config_digest`. `claimed`: blobs that were said to be
-    here without ever having been seen, so that the engine does not send what it once sent elsewhere; none when not `claims`.
-    `begun`, `finished`: how many uploads. `was_reached`: whether the engine ever connected.
+    The engine asks before it sends a blob. Of a blob whose diff ID is `known` (by its digest) it is said to be here unless it is
+    wanted; of any other but the config the same when `guesses`, so that the engine does not send what it once sent elsewhere.
+
+    `blobs`: the wanted ones, by diff ID. `config`: the image's own. `manifests`: what the engine sent of these. `guessed`: blobs
+    that were said to be here without being known. `begun`, `finished`: how many uploads. `was_reached`: whether the engine ever
+    connected.
     """
 
-    def __init__(self, spool: IO[bytes], wanted: frozenset[str], config_digest: str, *, claims: bool) -> None:
+    def __init__(
+        self, spool: IO[bytes], image: EngineImage, wanted: frozenset[str], known: Mapping[str, str], *, guesses: bool
+    ) -> None:
         self.news = threading.Condition()
         self.wanted = wanted
         self.blobs: dict[str, Blob] = {}
         self.config: bytes | None = None
-        self.claimed: set[str] = set()
+        self.manifests: list[bytes] = []
+        self.guessed: set[str] = set()
         self.begun = 0
         self.finished = 0
         self.changed_at = time.monotonic()
         self.was_reached = False
-        self._config_digest = config_digest
-        self._claims = claims
+        self._image = image
+        self._known = known
+        self._guesses = guesses
         self._spool = spool
         self._sizes: dict[str, int] = {}
 
@@ -55,13 +65,17 @@ class Receiver:
         return self.wanted <= self.blobs.keys()
 
     def size_of(self, digest: str) -> int | None:
-        """The size of a blob that came, 0 for one that is claimed, None for one that has to be sent."""
+        """The size of a blob that came, 0 for one that is said to be here, None for one that has to be sent."""
         with self.news:
             if digest in self._sizes:
                 return self._sizes[digest]
-            if not self._claims or digest == self._config_digest:
+            if digest in self._known:
+                return None if self._known[digest] in self.wanted else 0
+            if (
+                not self._guesses or digest == self._image.image_id
+            ):  # in some engines the config's digest is the image's id
                 return None
-            self.claimed.add(digest)
+            self.guessed.add(digest)
             self._changed()
             return 0
 
@@ -74,11 +88,16 @@ class Receiver:
         with self.news:
             self.finished += 1
             self._sizes[upload.digest] = upload.size_bytes
-            if upload.digest == self._config_digest:
-                self.config = upload.read()
-            elif upload.diff_id in self.wanted and upload.diff_id not in self.blobs:
+            if upload.diff_id in self.wanted and upload.diff_id not in self.blobs:
                 offset = upload.copy_to(self._spool)
                 self.blobs[upload.diff_id] = Blob(upload.digest, offset, upload.size_bytes, upload.is_gzip)
+            elif upload.size_bytes <= MAX_CONFIG_BYTES and is_config_of(self._image, data := upload.read()):
+                self.config = data
+            self._changed()
+
+    def hear(self, manifest: bytes) -> None:
+        with self.news:
+            self.manifests.append(manifest)
             self._changed()
 
     def _changed(self) -> None:
@@ -199,12 +218,20 @@ class _Server:
 
     def _conversation(self, connection: socket.socket, address: Any) -> Callable[[], None]:
         def converse() -> None:
-            with connection, suppress(OSError, ValueError, zlib.error):  # shut, or not what it said it was
-                _Handler(connection, address, self)  # type: ignore[arg-type]
+            answer()
             with self._lock:
                 self._connections.discard(connection)
                 if self._is_closed and not self._connections:
                     self._forget()
+
+        def answer() -> None:
+            with connection, suppress(OSError, ValueError, zlib.error):  # shut, or not what it said it was
+                if connection.recv(1, socket.MSG_PEEK) == _TLS_HANDSHAKE:
+                    # containerd tries TLS first, and goes on without only when it is answered in plain HTTP.
+                    connection.recv(_CHUNK_BYTES)  # with something unread, the answer would not arrive
+                    connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                    return
+                _Handler(connection, address, self)  # type: ignore[arg-type]
 
         return converse
 
@@ -259,11 +286,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.server.receiver.finish(upload)
             self._answer(HTTPStatus.CREATED, {"Docker-Content-Digest": upload.digest, "Location": self.path})
-        else:
-            # Of a manifest that was taken the engine would keep a name with our address.
-            for _ in self._body():
-                pass
-            self._answer(HTTPStatus.BAD_REQUEST)
+            return
+        kind, _, name = self._place().partition("/")
+        manifest = b""
+        for chunk in self._body():
+            manifest += chunk[: _MAX_MANIFEST_BYTES - len(manifest)]
+        if kind == "manifests":
+            self.server.receiver.hear(manifest)
+        # Those that an index names come before it. Of the last one, had it been taken, the engine would keep a name with our address.
+        is_part = kind == "manifests" and name.startswith("sha256:")
+        self._answer(HTTPStatus.CREATED if is_part else HTTPStatus.BAD_REQUEST, {"Docker-Content-Digest": name})
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         """Nothing is logged."""

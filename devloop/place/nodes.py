@@ -108,7 +108,9 @@ class NodesPlacer:
             return _there(delivery.image), False
         image = delivery.image
         size_bytes = sum(one.size_bytes for one in got)
-        return Placed(image.artifact, image.ref, image.image_id, _way(got, delivery.found.size_bytes), size_bytes), True
+        # Not by the size: an engine with containerd's store counts an image's blobs besides what is unpacked.
+        way = _way(got, delivery.found.size_bytes, is_new=any(lack.is_all for lack in lacking))
+        return Placed(image.artifact, image.ref, image.image_id, way, size_bytes), True
 
     def _remember(self, lacking: Sequence[_Lack]) -> None:
         with self._lock:
@@ -234,13 +236,13 @@ def _there(image: Image) -> Placed:
     return Placed(image.artifact, image.ref, image.image_id, "on the node already")
 
 
-def _way(sent: Sequence[_Sent], image_bytes: int) -> str:
+def _way(sent: Sequence[_Sent], image_bytes: int, *, is_new: bool) -> str:
     nodes = f"{len(sent)} node{'' if len(sent) == 1 else 's'}"
     size_bytes = max(one.size_bytes for one in sent)
     refusals = [one.refusal for one in sent if one.refusal]
     if refusals:
         return f"{_size(size_bytes)}, in full → {nodes}, because the delta failed: {refusals[0]}"
-    if size_bytes >= image_bytes:
+    if is_new or size_bytes >= image_bytes:
         return f"{_size(size_bytes)}, all new → {nodes}"
     return f"{_size(size_bytes)} of {_size(image_bytes)}, delta → {nodes}"
 

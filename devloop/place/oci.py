@@ -13,6 +13,9 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from devloop.stages import EngineImage
+
+MAX_CONFIG_BYTES = 8 << 20
 _CHUNK_BYTES = 1 << 18
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -39,6 +42,25 @@ class Content:
 
 def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def is_config_of(image: EngineImage, data: bytes) -> bool:
+    """Whether these bytes are the image's config, whatever they are called: an archive can hold those of other platforms too."""
+    try:
+        config = json.loads(data)
+        is_platform = all(config.get(key) in (None, value, "") for key, value in _platform(image).items())
+        return is_platform and (config["rootfs"]["diff_ids"] or []) == list(image.layers)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def digests_in(manifest: bytes) -> tuple[str, tuple[str, ...]] | None:
+    """The digests of the config and of the layers that an image's manifest names; None for an index, or what is no manifest."""
+    try:
+        content = json.loads(manifest)
+        return str(content["config"]["digest"]), tuple(str(layer["digest"]) for layer in content["layers"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def full_name(ref: str) -> str:
@@ -103,6 +125,11 @@ def archive(
     sizes = [*map(len, small.values()), *(blob.size_bytes for blob in blobs.values())]
     total = sum(512 + _padded(size) for size in sizes) + 1024
     return total, _chunks(small, list(blobs.values()), content.fd)
+
+
+def _platform(image: EngineImage) -> dict[str, str]:
+    platform = {"os": image.os, "architecture": image.architecture}
+    return {key: value for key, value in platform.items() if value}
 
 
 def _chunks(small: Mapping[str, bytes], blobs: Sequence[Blob], fd: int) -> Iterator[bytes]:

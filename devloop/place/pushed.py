@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import secrets
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
 from devloop.errors import StepFailed
 from devloop.place.loopback import Receiver, listening
-from devloop.place.oci import Content
+from devloop.place.oci import Content, digests_in
 from devloop.place.saved import from_save
 from devloop.place.source import LayerSource
 from devloop.scope import Scope
@@ -23,12 +24,16 @@ from devloop.stages import Engine, EngineImage
 
 SAVE_BYTES_PER_S = 130e6  # measured: dockerd 20.10 materialises every layer before it sends the first byte
 LEAST_PATIENCE_S = 1.0
-CLAIM_PATIENCE_S = 0.3
+GUESS_PATIENCE_S = 0.3
 CONFIG_PATIENCE_S = 0.05
 
 
 class PushedSource:
     """Asks the engine to push; asks `otherwise` where that brings nothing. Safe from many threads.
+
+    How engines ask differs. One with the classic store asks for layers that it pushed or pulled before, and sends the others first,
+    the config last. One with containerd's store asks for every blob by the digest that it is stored under, base first: those of
+    unwanted layers have to be known, or a small change waits behind the whole image. An image's manifest tells them.
 
     The config is the engine's own when the push gets that far. When the engine sends layers that nobody wants (it has never pushed
     nor pulled them), the config is made from what inspect says: equal in meaning, so the image has another id on the node.
@@ -37,21 +42,41 @@ class PushedSource:
     def __init__(self, otherwise: LayerSource = from_save) -> None:
         self._otherwise = otherwise
         self._is_unreachable = False
+        self._lock = threading.Lock()
+        self._known: dict[str, str] = {}  # digest of a layer's blob → diff ID
 
     def __call__(
         self, scope: Scope, engine: Engine, image: EngineImage, wanted: frozenset[str], spool: IO[bytes]
     ) -> Content:
         if self._is_unreachable or not _is_worth_it(image, wanted):
             return self._otherwise(scope, engine, image, wanted, spool)
-        # The first time the engine is told that we have what it sent anywhere before. Where that was one of the wanted, not again.
-        received = self._push(scope, engine, image, Receiver(spool, wanted, image.image_id, claims=True))
-        if not received.has_wanted and received.claimed:
-            received = self._push(scope, engine, image, Receiver(spool, wanted, image.image_id, claims=False))
+        known = self._known_so_far()
+        guesses = not set(image.layers) - wanted <= set(known.values())
+        received = self._push(scope, engine, image, Receiver(spool, image, wanted, known, guesses=guesses))
+        # Where a guess was one of the wanted, there is none the second time. By then the manifest may have told what is what.
+        is_all = received.has_wanted and (received.config is not None or not received.manifests)
+        if not is_all and received.guessed:
+            spool.seek(0)
+            spool.truncate()
+            again = Receiver(spool, image, wanted, self._known_so_far(), guesses=False)
+            received = self._push(scope, engine, image, again)
         if received.has_wanted:
             return Content(received.config or image.config, received.blobs, spool.fileno())
         spool.seek(0)
         spool.truncate()
         return self._otherwise(scope, engine, image, wanted, spool)
+
+    def _known_so_far(self) -> Mapping[str, str]:
+        with self._lock:
+            return dict(self._known)
+
+    def _learn(self, manifests: Iterable[bytes], image: EngineImage) -> None:
+        """Of an image for several platforms there may be several; what a wrong one says is found out by what the blobs hash to."""
+        for manifest in manifests:
+            found = digests_in(manifest)
+            if found is not None and len(found[1]) == len(image.layers):
+                with self._lock:
+                    self._known.update(zip(found[1], image.layers, strict=True))
 
     def _push(self, scope: Scope, engine: Engine, image: EngineImage, receiver: Receiver) -> Receiver:
         name = f"devloop-{secrets.token_hex(8)}"
@@ -65,6 +90,7 @@ class PushedSource:
             pushing.spawn("push", lambda: _push(pushing, engine, ref, receiver, over))
             _wait(pushing, receiver, image, over)
             pushing.cancel()
+        self._learn(receiver.manifests, image)
         if over and not receiver.was_reached:
             self._is_unreachable = True
         return receiver
@@ -115,7 +141,7 @@ def _wait(scope: Scope, receiver: Receiver, image: EngineImage, over: list[str])
     with receiver.news:
         while not over and not _is_enough(receiver):
             waited_s = time.monotonic() - began_at
-            if waited_s > patience_s or (waited_s > CLAIM_PATIENCE_S and _may_have_claimed_too_much(receiver, image)):
+            if waited_s > patience_s or (waited_s > GUESS_PATIENCE_S and _may_have_guessed_wrong(receiver, image)):
                 return
             receiver.news.wait(0.01)
             scope.check()
@@ -129,7 +155,12 @@ def _is_enough(receiver: Receiver) -> bool:
     return is_quiet and receiver.begun > receiver.finished
 
 
-def _may_have_claimed_too_much(receiver: Receiver, image: EngineImage) -> bool:
-    """Whether the numbers do not show that every wanted layer is on its way and only others were claimed."""
+def _may_have_guessed_wrong(receiver: Receiver, image: EngineImage) -> bool:
+    """Whether layers come that nobody wants, and the numbers do not show that every wanted one is on its way."""
     unwanted = len(set(image.layers) - receiver.wanted)
-    return bool(receiver.claimed) and (len(receiver.claimed) > unwanted or receiver.begun > len(receiver.wanted))
+    is_busy = receiver.begun > receiver.finished
+    return (
+        is_busy
+        and bool(receiver.guessed)
+        and (len(receiver.guessed) > unwanted or receiver.begun > len(receiver.wanted))
+    )

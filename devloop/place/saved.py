@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from devloop.errors import StepFailed
-from devloop.place.oci import Blob, Content
+from devloop.place.oci import MAX_CONFIG_BYTES, Blob, Content, is_config_of
 from devloop.scope import Scope
 from devloop.stages import Engine, EngineImage
 
-MAX_CONFIG_BYTES = 8 << 20
 _CHUNK_BYTES = 1 << 18
 
 
@@ -141,12 +139,5 @@ class _Found:
     def _look_for_config(self, offset: int) -> None:
         self._spool.seek(offset)
         data = self._spool.read()
-        if _diff_ids(data) == list(self._image.layers):
+        if is_config_of(self._image, data):
             self._config = data
-
-
-def _diff_ids(data: bytes) -> Any:
-    try:
-        return json.loads(data)["rootfs"]["diff_ids"]
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import IO
 
 import pytest
@@ -123,6 +126,46 @@ def _shut(connection: http.client.HTTPConnection) -> None:
     connection.close()
 
 
+class StoringEngine(PushingEngine):
+    """Pushes as dockerd does with containerd's store: tries TLS, asks for every blob by its digest, base first, and sends manifests last.
+
+    `attests`: the image's manifest is in an index, beside one of attestations.
+    """
+
+    attests = False
+
+    def inspect(self, ref: str) -> EngineImage | None:
+        found = super().inspect("shop/api:v1" if ref.startswith("sha256:") else ref)
+        return None if found is None else replace(found, image_id=digest_of(f"manifest of {found.layers}".encode()))
+
+    def tag(self, image_id: str, ref: str) -> None:
+        super().tag("shop/api:v1", ref)
+
+    def push(self, scope: Scope, ref: str, on_line: Callable[[str], None] | None = None) -> str:
+        image = self.stored(ref)
+        self.refs.append(ref)
+        address, _, rest = ref.partition("/")
+        host, _, port = address.partition(":")
+        with closing(socket.create_connection((host, int(port)))) as secured:
+            secured.sendall(b"\x16\x03\x01" + bytes(500))
+            assert secured.recv(5) == b"HTTP/"
+        layers = [gzip.compress(layer, mtime=0) for layer in image.layers]
+        manifest = {"config": {"digest": image.image_id}, "layers": [{"digest": digest_of(layer)} for layer in layers]}
+        conversation = _Conversation(scope, self, address, rest.partition(":")[0])
+        for blob in (image.config, *layers):
+            if conversation.ask("HEAD", f"blobs/{digest_of(blob)}") != 200:
+                conversation.upload(blob)
+                self.uploaded.append(digest_of(blob))
+        parts = [{"config": {"digest": digest_of(b"")}, "layers": [{"digest": digest_of(b"")}]}] if self.attests else []
+        for number, each in enumerate([*parts, manifest]):
+            name = digest_of(f"{number}".encode()) if self.attests else "push"
+            status = conversation.ask("PUT", f"manifests/{name}", json.dumps(each).encode())
+        if self.attests:
+            assert status == 201
+            status = conversation.ask("PUT", "manifests/push", json.dumps({"manifests": []}).encode())
+        raise StepFailed(f"unexpected status {status}")
+
+
 class Other:
     """The other source; `asked`: what it was asked for."""
 
@@ -215,6 +258,29 @@ def test_a_wanted_layer_that_takes_too_long_is_had_the_other_way(engine: Pushing
     engine.endless = {image.layers[1]}
     assert fetch(engine, other, image.layers[1:]) == {"config": b"from the other"}
     assert other.asked == [frozenset(image.layers[1:])]
+
+
+@pytest.mark.parametrize("attests", [False, True])
+def test_an_engine_that_asks_for_all_is_asked_for_its_manifest_first_and_then_sends_no_more_than_is_wanted(
+    other: Other, *, attests: bool
+) -> None:
+    engine, source = StoringEngine(), PushedSource(other)
+    engine.attests = attests
+    for version, pushes in ((b"v1", 2), (b"v2", 3)):  # what is known of the base is remembered
+        engine.add("shop/api:v1", [*LAYERS[:2], {"app": version}])
+        stored, image = engine.stored("shop/api:v1"), inspect(engine)
+        engine.uploaded.clear()
+        data = fetch(engine, other, image.layers[2:], source)
+        assert data == {"config": stored.config, image.layers[2]: stored.layers[2]}
+        assert engine.uploaded == [stored.image_id, digest_of(gzip.compress(stored.layers[2], mtime=0))]
+        assert len(engine.refs) == pushes
+    assert other.asked == []
+
+
+def test_what_an_engine_that_asks_for_all_has_of_no_layer_is_its_config(other: Other) -> None:
+    engine = StoringEngine()
+    engine.add("shop/api:v1", LAYERS)
+    assert fetch(engine, other, ()) == {"config": engine.stored("shop/api:v1").config}
 
 
 def test_when_no_layer_is_wanted_the_config_comes(engine: PushingEngine, other: Other) -> None:

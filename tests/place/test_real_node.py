@@ -50,7 +50,15 @@ class Shop:
         self._folder = folder
         self._refs: set[str] = set()
 
-    def build(self, version: str, *, base: str = "python:3.11-slim", deps: str = "", repository: str = "") -> Image:
+    def build(
+        self,
+        version: str,
+        *,
+        base: str = "python:3.11-slim",
+        deps: str = "",
+        repository: str = "",
+        flags: tuple[str, ...] = (),
+    ) -> Image:
         for name, content in {
             "Dockerfile": DOCKERFILE.format(base=base),
             "deps": f"{deps or self.repository}\n" * 5000,
@@ -60,7 +68,7 @@ class Shop:
             (self._folder / name).write_text(content)
         ref = f"{repository or self.repository}:{version}"
         self._refs.add(ref)
-        self.run("docker", "build", "-q", "-t", ref, str(self._folder))
+        self.run("docker", "build", "-q", *flags, "-t", ref, str(self._folder))
         found = self.engine.inspect(ref)
         assert found is not None
         return Image(self.repository, ref, found.image_id)
@@ -154,7 +162,8 @@ def test_of_a_change_only_the_top_layer_travels_and_the_pod_shows_it(
         Placed(second.artifact, second.ref, second.image_id, "on the node already"),
         False,
     )
-    assert shop.own_names(second) == [second.ref]
+    # None with the address that it was pushed to; some engines have one by digest for each.
+    assert {name.partition("@")[0] for name in shop.own_names(second)} <= {second.ref, shop.repository}
 
 
 def test_a_change_in_the_middle_sends_that_layer_and_those_above(shop: Shop, run: Callable[[Image], str]) -> None:

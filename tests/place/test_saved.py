@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from devloop.errors import StepFailed, Unavailable
-from devloop.place.oci import Content
-from devloop.place.saved import MAX_CONFIG_BYTES, from_save
+from devloop.place.oci import MAX_CONFIG_BYTES, Content
+from devloop.place.saved import from_save
 from devloop.scope import Scope
 from devloop.stages import EngineImage
 from devloop.testing.engine import FakeEngine, Layout, digest_of, pack
