@@ -6,6 +6,7 @@ implemented for real in `effects/` and as fakes in `devloop.testing`, both held 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,11 @@ class EngineImage:
     os: str = "linux"
     architecture: str = ""
     config: bytes = field(default=b"", repr=False)
+
+    @property
+    def content_id(self) -> str:
+        """Equal for images that are the same: with containerd's store the id is another one whenever attestations say another time."""
+        return f"sha256:{hashlib.sha256(self.config).hexdigest()}" if self.config else self.image_id
 
 
 @dataclass(frozen=True)

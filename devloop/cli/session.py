@@ -126,7 +126,7 @@ class Session:
         self.tracker = Tracker(
             FileDigests(Index(cache_folder() / "digests-v1.sqlite3")),
             current.base,
-            self._image_id,
+            self._content_id,
             lambda: doors.engine.info().platform,
         )
         self.passed = Passes(cache_folder() / "passed")
@@ -176,9 +176,9 @@ class Session:
     def _post(self, changed: Changed) -> None:
         self.loop.post(changed)
 
-    def _image_id(self, name: str) -> str | None:
+    def _content_id(self, name: str) -> str | None:
         found = self.doors.engine.inspect(name)
-        return found.image_id if found else None
+        return found.content_id if found else None
 
     def _choose(self, scope: Scope) -> Placer:
         from devloop.place import choose

@@ -9,12 +9,14 @@ import gzip
 import hashlib
 import io
 import json
+import socket
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+TLS_HANDSHAKE = b"\x16"  # which containerd tries first
 
 
 class Registry:
@@ -69,6 +71,13 @@ class Registry:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def handle(self) -> None:
+                if self.connection.recv(1, socket.MSG_PEEK) != TLS_HANDSHAKE:
+                    super().handle()
+                    return
+                self.connection.recv(1 << 16)
+                self.wfile.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
 
             def do_GET(self) -> None:
                 registry.asked.append(self.path)
