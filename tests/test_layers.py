@@ -21,9 +21,8 @@ import devloop
 PACKAGE = Path(devloop.__file__).parent
 MAX_LINES = 400
 
-GROUND = frozenset(
-    {"errors", "events", "fieldpaths", "globs", "products", "scope"}
-)  # row 0: the standard library and each other
+# Row 0: the standard library and each other.
+GROUND = frozenset({"errors", "events", "fieldpaths", "globs", "products", "refs", "scope"})
 CONTRACTS = GROUND | {"config.model", "stages"}
 STAGE = CONTRACTS | {"commands", "effects", "store"}
 MACHINE = STAGE | {"bus", "config", "graph", "view", "build", "place", "render", "deploy", "observe"}

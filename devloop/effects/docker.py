@@ -19,10 +19,11 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from devloop.effects import docker_events
+from devloop.effects import docker_events, docker_store
 from devloop.effects.docker_address import DEFAULT_URL, PROBE_S, Address, familiar, find_address
 from devloop.effects.process import RealProcesses
 from devloop.errors import StepFailed, Unavailable
+from devloop.refs import split_ref
 from devloop.scope import Scope
 from devloop.stages import Container, EngineImage, EngineInfo, Processes
 
@@ -61,16 +62,7 @@ class DockerEngine:
         return EngineInfo(facts["ServerVersion"], facts["Name"], system, version["ApiVersion"], platform, is_podman)
 
     def inspect(self, ref: str) -> EngineImage | None:
-        from docker.errors import NotFound
-
-        def ask(client: Any) -> dict[str, Any] | None:
-            try:
-                found: dict[str, Any] = client.inspect_image(ref)
-            except NotFound:
-                return None
-            return found
-
-        found = self._ask(f"inspect {ref}", ask)
+        found = self._ask(f"inspect {ref}", lambda client: _inspect(client, ref))
         if found is None:
             return None
         return EngineImage(
@@ -85,7 +77,14 @@ class DockerEngine:
 
     def tag(self, image_id: str, ref: str) -> None:
         repository, tag = split_ref(ref)
-        self._ask(f"tag {image_id} as {ref}", lambda client: client.tag(image_id, repository, tag))
+
+        def ask(client: Any) -> None:
+            before = _inspect(client, ref)
+            client.tag(image_id, repository, tag)
+            if before is not None and docker_store.keeps_times(before) and before == _inspect(client, ref):
+                docker_store.renew(client, before, ref)
+
+        self._ask(f"tag {image_id} as {ref}", ask)
 
     def untag(self, ref: str) -> None:
         from docker.errors import NotFound
@@ -250,10 +249,14 @@ class DockerEngine:
                 yield chunk
 
 
-def split_ref(ref: str) -> tuple[str, str]:
-    """Name and tag; the tag is `latest` when there is none."""
-    name, colon, tag = ref.rpartition(":")
-    return (name, tag) if colon and "/" not in tag else (ref, "latest")
+def _inspect(client: Any, ref: str) -> dict[str, Any] | None:
+    from docker.errors import NotFound
+
+    try:
+        found: dict[str, Any] = client.inspect_image(ref)
+    except NotFound:
+        return None
+    return found
 
 
 def _shut(sock: socket.socket) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from devloop.errors import DevloopError, StepFailed
-from devloop.place.oci import full_name
+from devloop.refs import full_name
 
 ABSENT = "absent"  # the engine has no image of that name, so the build gets it elsewhere
 UNKNOWN = "unknown"  # the engine did not answer yet; nothing is ever built with this

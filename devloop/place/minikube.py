@@ -10,8 +10,8 @@ import json
 from collections.abc import Collection, Mapping
 
 from devloop.errors import StepFailed, Unavailable
-from devloop.place.oci import full_name
 from devloop.products import Image, Placed
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Processes, Tools
 

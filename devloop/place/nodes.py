@@ -16,11 +16,12 @@ from typing import TypeVar
 from devloop.errors import StepFailed
 from devloop.place import node
 from devloop.place.node import NodeFull, NodeState
-from devloop.place.oci import Content, archive, chain_ids, full_name
+from devloop.place.oci import Content, archive, chain_ids
 from devloop.place.saved import from_save, stop
 from devloop.place.source import LayerSource
 from devloop.place.tee import Tee
 from devloop.products import Image, Placed
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Container, EngineImage, Tools
 

@@ -63,22 +63,6 @@ def digests_in(manifest: bytes) -> tuple[str, tuple[str, ...]] | None:
         return None
 
 
-def full_name(ref: str) -> str:
-    """The name under which containerd and the kubelet know a ref: with registry, `library/` and tag.
-
-    The rules are those of github.com/distribution/reference, normalize.go.
-    """
-    name, colon, tag = ref.rpartition(":")
-    if not colon or "/" in tag:
-        name, tag = ref, "latest"
-    domain, slash, rest = name.partition("/")
-    if not slash or not ("." in domain or ":" in domain or domain == "localhost" or domain != domain.lower()):
-        domain, rest = "docker.io", name
-    if domain in ("docker.io", "index.docker.io"):
-        domain, rest = "docker.io", rest if "/" in rest else f"library/{rest}"
-    return f"{domain}/{rest}:{tag}"
-
-
 def chain_ids(diff_ids: Sequence[str]) -> tuple[str, ...]:
     """The names of the snapshots that stand for the layers up to each one.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from devloop.errors import StepFailed
-from devloop.place.oci import full_name
 from devloop.products import Image, Object, Placed
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Engine, Tools
 

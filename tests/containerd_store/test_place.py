@@ -11,8 +11,9 @@ from typing import IO
 import pytest
 
 from devloop.place.nodes import NodesPlacer
-from devloop.place.oci import Content, digest_of, full_name, is_config_of
+from devloop.place.oci import Content, digest_of, is_config_of
 from devloop.place.pushed import PushedSource
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Container, Engine, EngineImage
 from tests.place.spare import file_on

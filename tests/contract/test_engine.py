@@ -20,6 +20,7 @@ from devloop.scope import Cancelled, Scope
 from devloop.stages import Engine
 from devloop.testing.engine import FakeEngine
 from tests.e2e.web import eventually
+from tests.store_engine import NoStoreEngine, store_engine
 
 
 class Fake:
@@ -118,7 +119,8 @@ class Podman(Real):
 
 
 @pytest.fixture(
-    scope="module", params=["fake", *(pytest.param(each, marks=pytest.mark.docker) for each in ("real", "podman"))]
+    scope="module",
+    params=["fake", *(pytest.param(each, marks=pytest.mark.docker) for each in ("real", "containerd-store", "podman"))],
 )
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     name, folder = f"devloop-test-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("image")
@@ -128,6 +130,11 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             made = Fake(name, folder)
         case "podman":
             made = Podman(name, folder, request.getfixturevalue("podman"))
+        case "containerd-store":
+            try:
+                made = Real(name, folder, {"DOCKER_HOST": store_engine()["DOCKER_HOST"]})
+            except NoStoreEngine as why:
+                pytest.skip(str(why))
         case _:
             request.getfixturevalue("engine")
             made = Real(name, folder)

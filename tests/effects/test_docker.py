@@ -14,6 +14,7 @@ import pytest
 from devloop.effects import docker, docker_events
 from devloop.effects.docker_address import familiar, local_address, podman_sockets
 from devloop.errors import StepFailed, Unavailable, UsageError
+from devloop.refs import split_ref
 from devloop.scope import Cancelled, Scope
 from devloop.testing.processes import FakeProcesses
 
@@ -375,7 +376,7 @@ def test_an_engine_behind_ssh_is_looked_at() -> None:
     ],
 )
 def test_a_ref_is_a_name_and_a_tag(ref: str, parts: tuple[str, str]) -> None:
-    assert docker.split_ref(ref) == parts
+    assert split_ref(ref) == parts
 
 
 # Docker's socket, or podman's

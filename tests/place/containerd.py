@@ -13,7 +13,8 @@ import json
 import tarfile
 from typing import Any
 
-from devloop.place.oci import chain_ids, full_name
+from devloop.place.oci import chain_ids
+from devloop.refs import full_name
 from devloop.stages import Container
 from devloop.testing.engine import FakeEngine
 from devloop.testing.processes import Call, FakeProcesses, Reply

@@ -15,9 +15,10 @@ import pytest
 from devloop.errors import StepFailed
 from devloop.place.node import NodeFull
 from devloop.place.nodes import NodesPlacer
-from devloop.place.oci import Content, full_name
+from devloop.place.oci import Content
 from devloop.place.saved import from_save
 from devloop.products import Image, Placed
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Container, Engine, EngineImage
 from tests.place.spare import await_containerd, docker, file_on, image_of, spare_node

@@ -10,7 +10,8 @@ import tempfile
 
 import pytest
 
-from devloop.place.oci import Blob, Content, archive, chain_ids, digest_of, full_name
+from devloop.place.oci import Blob, Content, archive, chain_ids, digest_of
+from devloop.refs import full_name
 
 
 @pytest.mark.parametrize(

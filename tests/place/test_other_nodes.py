@@ -19,10 +19,10 @@ from devloop.config import model
 from devloop.place import node
 from devloop.place.choose import choose
 from devloop.place.nodes import NodesPlacer
-from devloop.place.oci import full_name
 from devloop.place.pushed import PushedSource
 from devloop.place.saved import from_save
 from devloop.place.source import LayerSource
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Container
 from devloop.testing.cluster import FakeCluster

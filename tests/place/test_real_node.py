@@ -18,11 +18,12 @@ from devloop.effects.process import RealProcesses
 from devloop.errors import StepFailed
 from devloop.place.choose import own_nodes
 from devloop.place.nodes import NodesPlacer
-from devloop.place.oci import Blob, Content, full_name
+from devloop.place.oci import Blob, Content
 from devloop.place.pushed import PushedSource
 from devloop.place.saved import from_save
 from devloop.place.source import LayerSource
 from devloop.products import Image, Placed
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Container, Engine, EngineImage, Tools
 from tests.e2e.kube import Cluster, Kubectl

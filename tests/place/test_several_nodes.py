@@ -9,9 +9,10 @@ from typing import IO
 import pytest
 
 from devloop.place.nodes import NodesPlacer
-from devloop.place.oci import Content, full_name
+from devloop.place.oci import Content
 from devloop.place.saved import from_save
 from devloop.products import Image
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Container, Engine, EngineImage
 from tests.e2e.kube import Kubectl
