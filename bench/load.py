@@ -1,9 +1,9 @@
 """From an image in the engine to the nodes: what devloop's placing takes and sends, against `kind load docker-image` in the same run.
 
-Run: .venv/bin/python bench/load.py [ROUNDS], with DEVLOOP_TEST_CONTEXT or the current context naming a kind cluster of any size.
-For images of 10 MB, 225 MB and 1 GB: the first load (the nodes have nothing of it, not even its base), one file of 1 MB (100 kB for
-the smallest) changed, and nothing changed. Both get images of the same shape with other random content, so that neither profits from the
-other. Prints medians of ROUNDS (3), bytes sent to a node, and the ratio.
+Run: .venv/bin/python bench/load.py [ROUNDS [SIZE…]], with DEVLOOP_TEST_CONTEXT or the current context naming a kind cluster of any size.
+For images of 10 MB, 225 MB and 1 GB, or the sizes named: the first load (the nodes have nothing of it, not even its base), one file of
+1 MB (100 kB for the smallest) changed, and nothing changed. Both get images of the same shape with other random content, so that neither
+profits from the other. Prints medians of ROUNDS (3), bytes sent to a node, and the ratio.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def main() -> None:
     print(f"{'image':8}{'change':12}{'devloop':>10}{'kind load':>11}{'ratio':>7}  sent")
     try:
         for name, size_mb in SIZES_MB.items():
+            if len(sys.argv) > 2 and name not in sys.argv[2:]:
+                continue
             bench.measure(name, size_mb, rounds)
     finally:
         bench.clean()
@@ -109,7 +111,7 @@ class Bench:
 
     def _build(self, project: Project, tag: str) -> Image:
         ref = f"devloop-bench/load:{tag.replace(' ', '')}"
-        run("docker", "buildx", "build", "--load", "--quiet", "--tag", ref, str(project.folder))
+        run("docker", "buildx", "build", "--load", "--provenance=false", "--quiet", "--tag", ref, str(project.folder))
         self._refs.append(ref)
         found = self._engine.inspect(ref)
         assert found is not None

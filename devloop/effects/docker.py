@@ -62,14 +62,14 @@ class DockerEngine:
         return EngineInfo(facts["ServerVersion"], facts["Name"], system, version["ApiVersion"], platform, is_podman)
 
     def inspect(self, ref: str) -> EngineImage | None:
-        found = self._ask(f"inspect {ref}", lambda client: _inspect(client, ref))
+        found = self._ask(f"inspect {ref}", lambda client: docker_store.inspect(client, ref))
         if found is None:
             return None
         return EngineImage(
             image_id=found["Id"],
             tags=tuple(map(familiar, found.get("RepoTags") or ())),
             layers=tuple(found["RootFS"].get("Layers") or ()),
-            size_bytes=found["Size"],
+            size_bytes=docker_store.unpacked_bytes(found),
             os=found.get("Os") or "linux",
             architecture=found.get("Architecture") or "",
             config=_config(found),
@@ -79,10 +79,10 @@ class DockerEngine:
         repository, tag = split_ref(ref)
 
         def ask(client: Any) -> None:
-            before = _inspect(client, ref)
+            before = docker_store.inspect(client, ref)
             client.tag(image_id, repository, tag)
-            if before is not None and docker_store.keeps_times(before) and before == _inspect(client, ref):
-                docker_store.renew(client, before, ref)
+            if before is not None and docker_store.is_as_before(client, ref, before):
+                docker_store.renew(client, ref, before)
 
         self._ask(f"tag {image_id} as {ref}", ask)
 
@@ -247,16 +247,6 @@ class DockerEngine:
             for chunk in response.iter_content(_CHUNK_BYTES):
                 scope.check()
                 yield chunk
-
-
-def _inspect(client: Any, ref: str) -> dict[str, Any] | None:
-    from docker.errors import NotFound
-
-    try:
-        found: dict[str, Any] = client.inspect_image(ref)
-    except NotFound:
-        return None
-    return found
 
 
 def _shut(sock: socket.socket) -> None:

@@ -10,17 +10,46 @@ import json
 import tarfile
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from devloop.errors import StepFailed
 from devloop.refs import full_name
 
 
-def keeps_times(found: Mapping[str, Any]) -> bool:
-    """Whether the engine leaves the time of a name as it is when the name is given again to the image that has it."""
-    return bool(found.get("Descriptor"))  # which only images in that store have
+def inspect(client: Any, ref: str) -> dict[str, Any] | None:
+    """The engine's answer about an image, None when there is none. Of the manifests, which docker-py does not ask for, too."""
+    from docker.errors import create_api_error_from_http_exception
+    from requests.exceptions import HTTPError
+
+    url = f"{client.base_url}/v{client.api_version}/images/{quote(ref, safe='/:')}/json"
+    with client.get(url, params={"manifests": "1"}, timeout=client.timeout) as response:
+        if response.status_code == 404:
+            return None
+        try:
+            response.raise_for_status()
+        except HTTPError as exc:
+            create_api_error_from_http_exception(exc)
+        found: dict[str, Any] = response.json()
+        return found
 
 
-def renew(client: Any, found: Mapping[str, Any], ref: str) -> None:
+def unpacked_bytes(found: Mapping[str, Any]) -> int:
+    """The size of what the image unpacks to. What containerd's store says at first counts the blobs besides."""
+    for manifest in found.get("Manifests") or ():
+        image = manifest.get("ImageData") or {}
+        platform = image.get("Platform") or {}
+        if (platform.get("os"), platform.get("architecture")) == (found.get("Os"), found.get("Architecture")):
+            return int(image["Size"]["Unpacked"] or found["Size"])
+    return int(found["Size"])
+
+
+def is_as_before(client: Any, ref: str, before: Mapping[str, Any]) -> bool:
+    """Whether giving the name changed nothing: containerd's store leaves it, time and all, to the image that has it already."""
+    after = inspect(client, ref) if before.get("Descriptor") else None  # which only images in that store have
+    return after is not None and (after["Id"], after["Metadata"]) == (before["Id"], before["Metadata"])
+
+
+def renew(client: Any, ref: str, found: Mapping[str, Any]) -> None:
     """Gives the name to the image that has it, as of now. Raises: StepFailed when the engine refuses.
 
     It loads an archive that holds the name and no image. Removing the name and giving it again would leave a moment without.

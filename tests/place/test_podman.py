@@ -16,10 +16,10 @@ from devloop.effects import docker
 from devloop.effects.process import RealProcesses
 from devloop.place.choose import own_nodes
 from devloop.place.nodes import NodesPlacer
-from devloop.place.oci import full_name
 from devloop.place.pushed import is_near
 from devloop.place.saved import from_save
 from devloop.products import Image
+from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import BuildJob, Container, Tools
 from tests.e2e.kube import Cluster, Kubectl
