@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ MISSHAPEN = (
 )
 
 
+@functools.cache  # it is the same for all tests, and takes a while to make
 def schema() -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(schema_text())
     return loaded
