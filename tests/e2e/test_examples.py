@@ -27,6 +27,7 @@ EXAMPLES = {
     "tests": {18090: "Hello, stranger!"},
 }
 
+COLD_S = 240  # with nothing in its cache, Go compiles its library first
 NEEDS = {"helm-release": ("helm",), "ko": ("go", "ko")}
 
 
@@ -38,7 +39,7 @@ def test_run_deploys_it_and_a_second_run_writes_nothing(
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
     there = devloop.at(workdir(example))
-    first = there.run("run")
+    first = there.run("run", timeout_s=COLD_S)
     assert first.code == 0, first.stdout + first.stderr
     pods = kubectl.pod_uids()
     assert pods
