@@ -1,0 +1,1 @@
+"""Compose files as a starting point: their services as manifests and images."""

@@ -1,0 +1,1 @@
+"""Programs without a Dockerfile: which language, and a good Dockerfile for it."""
