@@ -17,6 +17,7 @@ StepName = Literal["build", "place", "render", "await", "apply", "ready", "test"
 StepState = Literal["started", "finished", "failed", "cancelled", "skipped"]
 UnchangedReason = Literal["same content", "not an input"]
 UpdateState = Literal["started", "ready", "failed"]
+SetupState = Literal["would write", "written"]
 RemovedState = Literal["deleted", "would delete", "kept"]
 
 
@@ -271,6 +272,19 @@ class Removed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Setup(Event):
+    """What `devloop init` found, and the files that it makes of that."""
+
+    kind: ClassVar[str] = "setup"
+    state: SetupState = _doc("Whether the files are there.")
+    found: tuple[str, ...] = _doc("What was found, a line each.", default=())
+    files: Mapping[str, str] = _doc(
+        "Path, relative to the folder, → text. The configuration comes first.", default_factory=dict
+    )
+    notes: tuple[str, ...] = _doc("What was left out or could not be carried, and what to do.", default=())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -304,6 +318,7 @@ AnyEvent = (
     | Owned
     | Revision
     | Removed
+    | Setup
     | Session
 )
 EVENT_TYPES: tuple[type[Event], ...] = (
@@ -323,6 +338,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     Owned,
     Revision,
     Removed,
+    Setup,
     Session,
 )
 Emit = Callable[[AnyEvent], None]

@@ -134,6 +134,7 @@ FULL: list[events.AnyEvent] = [
         namespace="n",
         why="a Namespace is deleted only by name",
     ),
+    events.Setup(state="written", found=("web/Dockerfile",), files={"devloop.yaml": "…"}, notes=("tools: left out",)),
     events.Session(
         state="ended",
         command="run",
@@ -162,6 +163,7 @@ BARE: list[events.AnyEvent] = [
     events.Owned(project="", resource="", api_version="", state="ready", age_s=0.0),
     events.Revision(unit="", resource="", namespace="", revision=1, is_current=False, age_s=0.0, images=()),
     events.Removed(state="deleted", resource="", api_version=""),
+    events.Setup(state="would write"),
     events.Session(state="watching"),
 ]
 

@@ -333,6 +333,34 @@ def cache_prune(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project's folder.", show_default=False)] = Path(),
+    artifacts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--artifact", help="Which Dockerfile makes an image; `IMAGE=`: none here does.", metavar="IMAGE=DOCKERFILE"
+        ),
+    ] = None,
+    deploy: Annotated[
+        list[str] | None,
+        typer.Option("--deploy", help="Deploy only this: kustomize, helm, manifests or compose.", metavar="WHAT"),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing: take what is likeliest, and write it.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be written.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also write files anew that are there already.")] = False,
+    output: OutputFormat = Output.text,
+) -> int:
+    """Write a first devloop.yaml from what is in the folder, and the Dockerfiles and manifests that are missing."""
+    from devloop.cli.init import InitOptions
+    from devloop.cli.init import init as body
+
+    options = InitOptions(artifacts or (), deploy or (), yes, dry_run, force)
+    return body(Common(output=output), folder, options)
+
+
+@app.command()
 def schema(
     events: Annotated[
         bool, typer.Option("--events", help="The schema of the events instead of devloop.yaml's.")

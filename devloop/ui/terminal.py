@@ -28,12 +28,13 @@ from devloop.events import (
     Removed,
     Revision,
     Session,
+    Setup,
     Step,
     Target,
     Unchanged,
     Update,
 )
-from devloop.ui import clusters, deployed, explanations
+from devloop.ui import clusters, deployed, explanations, setup
 from devloop.ui.output import Output
 
 EVIDENCE_LINES = 20
@@ -110,6 +111,8 @@ class Terminal:
                 return self._answer(event)
             case Difference() | Owned() | Revision() | Removed():
                 return deployed.lines(event, self._paint, is_verbose=self._style.is_verbose)
+            case Setup():
+                return setup.lines(event, self._paint)
             case Session():
                 return self._session(event)
             case _:

@@ -1,0 +1,76 @@
+"""A question to the person at the terminal.
+
+Comes in: a question, the answers there are. Goes out: the one that was given. It blocks until a line is entered, and is let go by the
+scope; a terminal that is closed answers nothing, which is an error of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Sequence
+
+from devloop import events
+from devloop.errors import UsageError
+from devloop.scope import Scope
+
+_READ_BYTES = 4096
+
+
+class Terminal:
+    """Asks on the screen that events go to, and reads from a descriptor."""
+
+    def __init__(self, scope: Scope, emit: events.Emit, descriptor: int = 0) -> None:
+        self._scope = scope
+        self._emit = emit
+        self._descriptor = descriptor
+
+    def choose(self, question: str, choices: Sequence[str]) -> int:
+        """The index of the choice: its number was entered, or nothing for the first. Asks again for anything else."""
+        while True:
+            listed = "; ".join(f"{number} {each}" for number, each in enumerate(choices, start=1))
+            self._emit(events.Notice(message=question, hint=f"{listed} [1]"))
+            text = self._line().strip()
+            if not text:
+                return 0
+            if text.isdigit() and 0 < int(text) <= len(choices):
+                return int(text) - 1
+
+    def confirms(self, question: str) -> bool:
+        """Whether the answer is yes, which is what nothing means."""
+        self._emit(events.Notice(message=question, hint="[Y/n]"))
+        return self._line().strip().lower() in ("", "y", "yes")
+
+    def _line(self) -> str:
+        read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            with self._scope.on_cancel(lambda: _wake(write_end)):
+                found = b""
+                poll = select.poll()
+                poll.register(self._descriptor, select.POLLIN)
+                poll.register(read_end, select.POLLIN)
+                while not found.endswith(b"\n"):
+                    ready = poll.poll()
+                    self._scope.check()
+                    if any(descriptor == self._descriptor for descriptor, _ in ready):
+                        found += self._read()
+                return found.decode("utf-8", "replace")
+        finally:
+            os.close(read_end)
+            os.close(write_end)
+
+    def _read(self) -> bytes:
+        try:
+            data = os.read(self._descriptor, _READ_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            raise UsageError("the terminal was closed before an answer", hint="run it again, or with --yes")
+        return data
+
+
+def _wake(descriptor: int) -> None:
+    try:
+        os.write(descriptor, b"!")
+    except OSError:
+        return  # it is closed: nobody waits any more
