@@ -6,6 +6,7 @@ deployed, the most specific first: where two of them run the same images, one ha
 
 from __future__ import annotations
 
+import graphlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,7 @@ from devloop.setup import generated, pairing
 from devloop.setup.compose import read as compose
 from devloop.setup.compose import write as compose_manifests
 from devloop.setup.compose.records import Service as ComposeService
+from devloop.setup.compose.records import object_name
 from devloop.setup.pairing import Question
 from devloop.setup.records import Chart, Findings, Kustomize, Manifests, Source, Use
 from devloop.setup.walk import Tree, join
@@ -240,6 +242,8 @@ def _name(source: Source, found: Findings) -> str:
 
 def _from_compose(tree: Tree, found: Findings) -> Plan:
     read = compose.read(tree, found.compose)
+    if not read.services:
+        raise UsageError(f"{found.compose} has no service that could be deployed", hint="; ".join(read.lost))
     images = {each.name: decided_name(found.project, each) for each in read.services if each.context}
     artifacts: list[Artifact] = []
     notes = list(read.lost)
@@ -251,15 +255,14 @@ def _from_compose(tree: Tree, found: Findings) -> Plan:
             artifacts.append(Artifact(images[each.name], source, each.target, each.build_args))
     texts, lost = compose_manifests.manifests(tree, read, images)
     services = tuple(
-        Service(
-            names.to_label(each.name), f"k8s/{names.to_label(each.name)}.yaml", tuple(map(names.to_label, each.needs))
-        )
+        Service(object_name(each.name), f"k8s/{object_name(each.name)}.yaml", tuple(map(object_name, each.needs)))
         for each in read.services
     )
     known = {each.name for each in services}
     services = tuple(replace(each, needs=tuple(need for need in each.needs if need in known)) for each in services)
+    _check_order(found.compose, services)
     wanted = [
-        (f"deployment/{names.to_label(each.name)}", one.number, one.published)
+        (f"deployment/{object_name(each.name)}", one.number, one.published)
         for each in read.services
         for one in compose_manifests.ports(each)
         if one.published and one.protocol == "TCP"
@@ -275,10 +278,19 @@ def _from_compose(tree: Tree, found: Findings) -> Plan:
     )
 
 
+def _check_order(file: str, services: Sequence[Service]) -> None:
+    """Raises: UsageError when services wait for each other."""
+    try:
+        graphlib.TopologicalSorter({each.name: each.needs for each in services}).prepare()
+    except graphlib.CycleError as exc:
+        circle = " → ".join(exc.args[1])
+        raise UsageError(f"{file}: services wait for each other: {circle}", hint="correct `depends_on`") from exc
+
+
 def decided_name(project: str, service: ComposeService) -> str:
     """The name of a service's image: its own, without a tag, else the project's and the service's."""
     own = names.without_tag(service.image)
-    return own if own and names.is_repository(own) else f"{project}/{names.to_label(service.name)}"
+    return own if own and names.is_repository(own) else f"{project}/{object_name(service.name)}"
 
 
 def _composed_source(tree: Tree, found: Findings, service: ComposeService) -> Source:

@@ -9,7 +9,7 @@ import yaml
 
 from devloop.errors import ConfigError, UsageError
 from devloop.setup import look, plan
-from devloop.setup.compose import read, write
+from devloop.setup.compose import read, records, write
 from devloop.setup.plan import Decisions
 from tests.setup.conftest import Plant
 
@@ -142,3 +142,14 @@ def test_a_build_without_a_dockerfile_is_said(plant: Plant, context: str, words:
     tree = plant({"compose.yaml": f"services: {{a: {{build: {context}}}}}\n"})
     with pytest.raises(UsageError, match=words):
         plan.make(tree, look.look(tree), Decisions())
+
+
+def test_services_that_wait_for_each_other_are_said(plant: Plant) -> None:
+    tree = plant({"compose.yaml": "services: {a: {image: x, depends_on: [b]}, b: {image: x, depends_on: [a]}}\n"})
+    with pytest.raises(UsageError, match="wait for each other: "):
+        plan.make(tree, look.look(tree), Decisions())
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a_b", "a-b"), ("1", "service-1"), ("é", "service"), ("web", "web")])
+def test_a_services_name_becomes_one_that_kubernetes_takes(name: str, expected: str) -> None:
+    assert records.object_name(name) == expected

@@ -14,7 +14,7 @@ from typing import Any
 from devloop.errors import ConfigError, Problem
 from devloop.setup import reading
 from devloop.setup.compose import values
-from devloop.setup.compose.records import Composition, Port, Service, Volume
+from devloop.setup.compose.records import Composition, Port, Service, Volume, object_name
 from devloop.setup.walk import Tree, join, parent
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -72,8 +72,14 @@ def read(tree: Tree, file: str) -> Composition:
     for key in value:
         if key not in ("services", "version", "name", "volumes", "networks") and not key.startswith("x-"):
             reader.lose("the file", f"`{key}`: not carried")
-    found = tuple(each for name, spec in services.items() if (each := reader.service(name, spec)))
-    return Composition(file, found, tuple(reader.lost))
+    found: dict[str, Service] = {}
+    for name, spec in services.items():
+        each = reader.service(name, spec)
+        if each is not None and object_name(name) in found:
+            reader.lose(name, f"left out: in Kubernetes it would have the name of {found[object_name(name)].name}")
+        elif each is not None:
+            found[object_name(name)] = each
+    return Composition(file, tuple(found.values()), tuple(reader.lost))
 
 
 class _Reader:
@@ -98,6 +104,9 @@ class _Reader:
             self.lose(
                 name, f"left out: compose starts it only with the profile {', '.join(values.texts(spec['profiles']))}"
             )
+            return None
+        if not spec.get("image") and not spec.get("build"):
+            self.lose(name, "left out: it has neither `image` nor `build`")
             return None
         for key in spec:
             if key not in _NOTHING_TO_CARRY and not key.startswith("x-"):

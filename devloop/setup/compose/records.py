@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from devloop.config.names import to_label
+
 
 @dataclass(frozen=True)
 class Port:
@@ -51,6 +53,12 @@ class Service:
     limits: Mapping[str, str] = field(default_factory=dict)
     requests: Mapping[str, str] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ()
+
+
+def object_name(service: str) -> str:
+    """The service's name as Kubernetes takes it for a Service: a label that begins with a letter."""
+    label = to_label(service)
+    return label if label[:1].isalpha() else f"service-{label}".rstrip("-")[:63]
 
 
 @dataclass(frozen=True)

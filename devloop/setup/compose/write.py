@@ -12,7 +12,7 @@ from typing import Any
 
 from devloop.config.names import to_label, without_tag
 from devloop.render.manifests import to_yaml
-from devloop.setup.compose.records import Composition, Port, Service, Volume
+from devloop.setup.compose.records import Composition, Port, Service, Volume, object_name
 from devloop.setup.walk import Tree
 
 # What images that many use listen on; compose needs no ports between services.
@@ -40,7 +40,7 @@ def manifests(tree: Tree, found: Composition, images: Mapping[str, str]) -> tupl
     for each in found.services:
         writer = _Writer(tree, each, images.get(each.name) or each.image, claims)
         objects = list(writer.objects())
-        texts[to_label(each.name)] = f"# From {found.file}, service {each.name}.\n" + to_yaml(objects)
+        texts[object_name(each.name)] = f"# From {found.file}, service {each.name}.\n" + to_yaml(objects)
         lost += writer.lost
     return texts, tuple(lost)
 
@@ -64,7 +64,7 @@ class _Writer:
         self._service = service
         self._image = image
         self._claims = claims  # written already, by an earlier service
-        self._name = to_label(service.name)
+        self._name = object_name(service.name)
         self._mounts: list[dict[str, Any]] = []
         self._volumes: list[dict[str, Any]] = []
         self._extra: list[dict[str, Any]] = []
