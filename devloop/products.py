@@ -134,6 +134,19 @@ class ObjectRef:
 
 
 @dataclass(frozen=True)
+class Access:
+    """Something to be done with objects of a kind: `verb` and `resource` (a plural) as RBAC spells them. `namespace`: "" for what has
+    none, or for all of them.
+    """
+
+    verb: str
+    resource: str
+    group: str = ""
+    subresource: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One rendered object and where it came from (`k8s/api.yaml:12`, `helm chart ./chart`, …)."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from devloop.config import model
-from devloop.products import Image, Inputs, Manifest, Object, ObjectRef, Placed
+from devloop.products import Access, Image, Inputs, Manifest, Object, ObjectRef, Placed
 from devloop.scope import Scope
 
 
@@ -79,7 +79,10 @@ class EngineImage:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """The engine: its version, its name (for shared ones, the node's), its operating system in words, `os/architecture`."""
+    """The engine: its version, its name (for shared ones, the node's), its operating system in words, `os/architecture`.
+
+    `storage`: the driver that keeps its images; `is_containerd`: whether that is containerd's. `root`: its folder, on its own machine.
+    """
 
     version: str
     name: str
@@ -87,6 +90,9 @@ class EngineInfo:
     api_version: str = ""
     platform: str = "linux/amd64"
     is_podman: bool = False
+    storage: str = ""
+    is_containerd: bool = False
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -208,6 +214,14 @@ class Cluster(Protocol):
     server: str
 
     def version(self, scope: Scope) -> str: ...
+
+    def clock(self, scope: Scope) -> float:
+        """What time it is on the API server, in seconds since the epoch, to a second."""
+        ...
+
+    def allows(self, scope: Scope, access: Access) -> bool:
+        """Whether the user of the context may do that. Asking changes nothing."""
+        ...
 
     def resource(self, scope: Scope, api_version: str, kind: str) -> Resource | None:
         """Where a kind lives; None when the server does not know it. Known kinds are cached, unknown ones asked again."""

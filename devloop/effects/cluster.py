@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote
 
 from devloop.effects import kube_exec, kube_http, kube_socket, kube_stream, kube_watch, kubeconfig
-from devloop.products import Object, ObjectRef
+from devloop.products import Access, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Inside, PortStream, Resource, WatchEvent
 
@@ -47,6 +47,24 @@ class KubeCluster:
         scope.check()
         version: str = self._http.json(scope, "GET", "/version")["gitVersion"]
         return version
+
+    def clock(self, scope: Scope) -> float:
+        scope.check()
+        return self._http.date(scope)
+
+    def allows(self, scope: Scope, access: Access) -> bool:
+        scope.check()
+        asked = {
+            "verb": access.verb,
+            "resource": access.resource,
+            "group": access.group,
+            "subresource": access.subresource,
+            "namespace": access.namespace,
+        }
+        root = "authorization.k8s.io/v1"
+        body = {"apiVersion": root, "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": asked}}
+        review = self._http.json(scope, "POST", f"{_root(root)}/selfsubjectaccessreviews", body=body)
+        return review["status"]["allowed"] is True
 
     def resource(self, scope: Scope, api_version: str, kind: str) -> Resource | None:
         scope.check()

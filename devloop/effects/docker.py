@@ -58,8 +58,17 @@ class DockerEngine:
         facts, version = self._ask("say what it is", lambda client: (client.info(), client.version()))
         platform = f"{version['Os']}/{version['Arch']}"
         is_podman = any("podman" in str(each.get("Name")).lower() for each in version.get("Components") or ())
-        system = facts["OperatingSystem"]
-        return EngineInfo(facts["ServerVersion"], facts["Name"], system, version["ApiVersion"], platform, is_podman)
+        return EngineInfo(
+            facts["ServerVersion"],
+            facts["Name"],
+            facts["OperatingSystem"],
+            version["ApiVersion"],
+            platform,
+            is_podman,
+            storage=facts.get("Driver") or "",
+            is_containerd=["driver-type", "io.containerd.snapshotter.v1"] in (facts.get("DriverStatus") or ()),
+            root=facts.get("DockerRootDir") or "",
+        )
 
     def inspect(self, ref: str) -> EngineImage | None:
         found = self._ask(f"inspect {ref}", lambda client: docker_store.inspect(client, ref))

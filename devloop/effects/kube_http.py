@@ -10,6 +10,7 @@ import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -59,6 +60,14 @@ class Http:
             return json.loads(response.data)
         except ValueError as exc:
             raise self.unavailable("it answers something that is not JSON; is a proxy in between?") from exc
+
+    def date(self, scope: Scope) -> float:
+        """The server's clock, in seconds since the epoch. Raises: as `json`."""
+        stamp = self._answer(scope, "GET", "/version", None, read_s=READ_S).response.headers.get("Date", "")
+        try:
+            return parsedate_to_datetime(stamp).timestamp()
+        except ValueError as exc:
+            raise self.unavailable("it does not say what time it is; is a proxy in between?") from exc
 
     @contextmanager
     def stream(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import builtins
 import copy
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from devloop.errors import Unavailable
-from devloop.products import Object, ObjectRef
+from devloop.products import Access, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Resource, WatchEvent
 from devloop.testing import kinds, rollout
@@ -34,7 +35,8 @@ class FakeCluster(Insides):
     that are no longer sent go. Every list merges by `name` alone, where a real server knows each list's own key (ports: port and
     protocol). It knows one field manager, so nothing ever conflicts. Nothing is defaulted but a Service's clusterIP.
     Deleting is done at once unless an object has finalizers.
-    `writes`: what was written through apply, merge and delete, in order (`apply configmap/a`), dry runs left out.
+    `forbids`: what `allows` denies. `writes`: what was written through apply, merge and delete, in order
+    (`apply configmap/a`), dry runs left out.
     """
 
     def __init__(self, namespace: str = "default", *, context: str = "fake") -> None:
@@ -42,6 +44,8 @@ class FakeCluster(Insides):
         self.namespace = namespace
         self.server = "https://fake.invalid"
         self.writes: builtins.list[str] = []
+        self.clock_ahead_s = 0.0
+        self.forbids: Callable[[Access], bool] = lambda _access: False
         super().__init__()
         self._is_down = False
         self._version = 100
@@ -57,6 +61,16 @@ class FakeCluster(Insides):
     def version(self, scope: Scope) -> str:
         self._check(scope)
         return "v1.36.3"
+
+    def clock(self, scope: Scope) -> float:
+        """This machine's, and `clock_ahead_s`."""
+        self._check(scope)
+        return float(int(time.time() + self.clock_ahead_s))
+
+    def allows(self, scope: Scope, access: Access) -> bool:
+        """Everything that no test forbade. The other methods do not care."""
+        self._check(scope)
+        return not self.forbids(access)
 
     def resource(self, scope: Scope, api_version: str, kind: str) -> Resource | None:
         self._check(scope)

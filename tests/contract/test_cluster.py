@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 
 from devloop.effects import cluster as cluster_door
 from devloop.errors import Unavailable
-from devloop.products import Object, ObjectRef
+from devloop.products import Access, Object, ObjectRef
 from devloop.scope import Cancelled, Scope
 from devloop.stages import ApiRefusal, Cluster, Inside, Resource, WatchEvent
 from devloop.testing.cluster import FakeCluster
+from tests.e2e.kube import Kubectl
 
 UNREACHABLE = """
 apiVersion: v1
@@ -34,6 +36,10 @@ class World(Protocol):
     namespace: str
 
     def unreachable(self) -> Cluster: ...
+
+    def stranger(self) -> Cluster:
+        """The same cluster for a user who may do nothing."""
+        ...
 
     def pod(self) -> Inside:
         """A container that runs, with a shell."""
@@ -54,6 +60,10 @@ class Fake:
 
     def unreachable(self) -> Cluster:
         self.fake.down()
+        return self.fake
+
+    def stranger(self) -> Cluster:
+        self.fake.forbids = lambda _access: True
         return self.fake
 
 
@@ -78,6 +88,12 @@ class Real:
     def unreachable(self) -> Cluster:
         path = self._tmp_path / "kubeconfig"
         path.write_text(UNREACHABLE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KUBECONFIG", str(path))
+            return cluster_door.connect(None, None)
+
+    def stranger(self) -> Cluster:
+        path = Kubectl(self.door.context, self.namespace).stranger(self._tmp_path)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KUBECONFIG", str(path))
             return cluster_door.connect(None, None)
@@ -128,6 +144,18 @@ class TestCluster:
         assert world.door.namespace == world.namespace
         assert world.door.context
         assert world.door.server.startswith("https://")
+
+    def test_its_clock_is_that_of_a_machine_that_keeps_time(self, world: World, scope: Scope) -> None:
+        assert abs(world.door.clock(scope) - time.time()) < 60
+
+    def test_it_says_what_one_may_do(self, world: World, scope: Scope) -> None:
+        deploy = Access("patch", "deployments", "apps", namespace=world.namespace)
+        read_logs = Access("get", "pods", subresource="log", namespace=world.namespace)
+        assert world.door.allows(scope, deploy)
+        assert world.door.allows(scope, read_logs)
+        stranger = world.stranger()
+        assert not stranger.allows(scope, deploy)
+        assert not stranger.allows(scope, read_logs)
 
     def test_kinds_are_found_where_they_live_and_unknown_ones_are_none(self, world: World, scope: Scope) -> None:
         door = world.door

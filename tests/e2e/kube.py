@@ -93,6 +93,19 @@ class Kubectl:
         assert not check or done.returncode == 0, f"{' '.join(argv)}: exit {done.returncode}: {done.stderr.strip()}"
         return done.stdout
 
+    def stranger(self, folder: Path) -> Path:
+        """A kubeconfig of a user of this cluster who may do nothing: a service account of the namespace, for an hour."""
+        name = "stranger"
+        self.run("create", "serviceaccount", name)
+        token = self.run("create", "token", name, "--duration=1h").strip()
+        config: dict[str, Any] = json.loads(self.run("config", "view", "--raw", "--minify", "--output=json"))
+        config["users"] = [{"name": name, "user": {"token": token}}]
+        config["contexts"][0]["context"] |= {"user": name, "namespace": self.namespace}
+        config["current-context"] = config["contexts"][0]["name"]
+        path = folder / "stranger.kubeconfig"
+        path.write_text(json.dumps(config))
+        return path
+
     def json(self, *args: str) -> Any:
         return json.loads(self.run(*args, "--output=json"))
 
