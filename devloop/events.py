@@ -18,6 +18,7 @@ StepState = Literal["started", "finished", "failed", "cancelled", "skipped"]
 UnchangedReason = Literal["same content", "not an input"]
 UpdateState = Literal["started", "ready", "failed"]
 SetupState = Literal["would write", "written"]
+Verdict = Literal["ok", "warning", "problem"]
 RemovedState = Literal["deleted", "would delete", "kept"]
 
 
@@ -285,6 +286,18 @@ class Setup(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Check(Event):
+    """Something that devloop stands on, and whether it is as it has to be; `devloop doctor` tells it."""
+
+    kind: ClassVar[str] = "check"
+    subject: str = _doc("What was looked at: `engine`, `cluster`, `rights`, a program's name, …")
+    verdict: Verdict = _doc("`problem`: something will fail; `warning`: something may, or is slower than it could be.")
+    found: str = _doc("What was found.")
+    fix: str = _doc("What to do about it.", default="")
+    where: str = _doc("`file:line:column`, an object or an address.", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session(Event):
     """The session itself: what it runs on, and how it ended. The last line of a stream is its `ended`."""
 
@@ -319,6 +332,7 @@ AnyEvent = (
     | Revision
     | Removed
     | Setup
+    | Check
     | Session
 )
 EVENT_TYPES: tuple[type[Event], ...] = (
@@ -339,6 +353,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     Revision,
     Removed,
     Setup,
+    Check,
     Session,
 )
 Emit = Callable[[AnyEvent], None]

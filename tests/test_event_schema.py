@@ -135,6 +135,13 @@ FULL: list[events.AnyEvent] = [
         why="a Namespace is deleted only by name",
     ),
     events.Setup(state="written", found=("web/Dockerfile",), files={"devloop.yaml": "…"}, notes=("tools: left out",)),
+    events.Check(
+        subject="namespace",
+        verdict="problem",
+        found="there is no namespace shop",
+        fix="kubectl create namespace shop",
+        where="devloop.yaml:3:1",
+    ),
     events.Session(
         state="ended",
         command="run",
@@ -164,6 +171,7 @@ BARE: list[events.AnyEvent] = [
     events.Revision(unit="", resource="", namespace="", revision=1, is_current=False, age_s=0.0, images=()),
     events.Removed(state="deleted", resource="", api_version=""),
     events.Setup(state="would write"),
+    events.Check(subject="", verdict="ok", found=""),
     events.Session(state="watching"),
 ]
 

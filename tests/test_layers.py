@@ -62,12 +62,15 @@ ROOMS: Mapping[str, Room] = {
     "deploy": Room(3, STAGE),
     "observe": Room(3, STAGE),
     "clusters": Room(4, STAGE | {"place"}),
+    "diagnosis": Room(4, STAGE | {"place"}),
     "loop": Room(4, MACHINE),
     "builtin": Room(4, MACHINE),
     "setup": Room(4, GROUND | {"config", "build", "render"}),
     "ui": Room(5, frozenset({"errors", "events", "view"}), frozenset({"rich"})),
     "cli": Room(
-        6, MACHINE | {"", "builtin", "clusters", "event_schema", "loop", "setup", "ui"}, frozenset({"rich", "typer"})
+        6,
+        MACHINE | {"", "builtin", "clusters", "diagnosis", "event_schema", "loop", "setup", "ui"},
+        frozenset({"rich", "typer"}),
     ),
     "__main__": Room(7, frozenset({"", "cli"}), frozenset({"typer"})),
     "testing": Room(7, CONTRACTS | {"bus", "config", "effects", "store", "view"}),

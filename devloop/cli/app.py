@@ -361,6 +361,20 @@ def init(
 
 
 @app.command()
+def doctor(
+    file: File = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Look at all that devloop stands on: engine, programs, cluster, rights, limits; and say what to do. Changes nothing."""
+    from devloop.cli.doctor import doctor as body
+
+    return body(Common(file, namespace, context, output, verbose))
+
+
+@app.command()
 def schema(
     events: Annotated[
         bool, typer.Option("--events", help="The schema of the events instead of devloop.yaml's.")

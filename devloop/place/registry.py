@@ -25,6 +25,11 @@ class RegistryPlacer:
         self._registry = registry.rstrip("/")
         self._runtime_registry = runtime_registry.rstrip("/") or self._registry
 
+    @property
+    def registry(self) -> str:
+        """Where it pushes to; "" for where their names say."""
+        return self._registry
+
     def place(self, scope: Scope, image: Image, tools: Tools) -> tuple[Placed, bool]:
         """Pushes it; False when the registry had all layers. Blocks; cancelled by the scope.
 

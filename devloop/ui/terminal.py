@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from devloop import view
 from devloop.events import (
     AnyEvent,
+    Check,
     Difference,
     Error,
     File,
@@ -34,7 +35,7 @@ from devloop.events import (
     Unchanged,
     Update,
 )
-from devloop.ui import clusters, deployed, explanations, setup
+from devloop.ui import clusters, deployed, explanations, findings, setup
 from devloop.ui.output import Output
 
 EVIDENCE_LINES = 20
@@ -113,6 +114,8 @@ class Terminal:
                 return deployed.lines(event, self._paint, is_verbose=self._style.is_verbose)
             case Setup():
                 return setup.lines(event, self._paint)
+            case Check():
+                return findings.check(event, self._paint)
             case Session():
                 return self._session(event)
             case _:

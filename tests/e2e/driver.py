@@ -46,6 +46,7 @@ ON_A_CLUSTER = frozenset(
         "ls",
         "history",
         "rollback",
+        "doctor",
     }
 )
 # A session of its own with the terminal as its controlling one, as a shell in a window would; done by a program between, because
