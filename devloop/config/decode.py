@@ -89,6 +89,8 @@ class _Decoder:
     def _value(self, shape: Shape, node: Node, path: KeyPath) -> Any:
         if not isinstance(node, Scalar) and node.tag and not self._parts:
             self._wrong(node.place, f"`{node.tag}` means something in a profile only", path, "leave it out")
+        if isinstance(node, Map) and node.tag == "!append" and shape != "anything":
+            return self._wrong(node.place, "`!append` adds to a list, and this is a mapping", path, "mappings merge")
         match shape, node:
             case "anything", _:
                 return node
@@ -229,7 +231,7 @@ def _wanted(shape: Shape) -> str:
         case Many():
             return "a list of mappings"
         case Record(record):
-            needed = _and([each.key for each in fields(record) if each.is_required])
+            needed = _and(_needed(record))
             return f"a mapping with {needed}" if needed else "a mapping"
 
 
@@ -266,12 +268,22 @@ def _remedy(shape: Shape, node: Node) -> str | None:
             return f"write it as a list: [{_short(node.text)}]"
         case Many(Record()), Map():
             return "begin each entry with `- `"
+        case Many(Record(record)), Scalar(kind="text") if len(needed := _needed(record)) == 1:
+            return f"write it as a list: [{{{needed[0]}: {_short(node.text)}}}]"
+        case "texts", Scalar(text=text) if re.fullmatch(r"[^\s=]+=[^=]*", text):
+            return f"write `{_short(text.replace('=', ': ', 1))}` below it"
+        case Record(), Scalar(kind="text", text=text) if re.fullmatch(r"[A-Za-z]+:\S.*", text):
+            return f"write a blank after the `:`, as in `{_short(text.replace(':', ': ', 1))}`"
         case Record(record), List() if node.items:
             return "leave out the `- `"
         case Record(record), Scalar(kind="text"):
-            needed = [each.key for each in fields(record) if each.is_required]
+            needed = _needed(record)
             return f"write `{needed[0]}: {_short(node.text)}` below it" if len(needed) == 1 else None
     return None
+
+
+def _needed(record: type[Any]) -> list[str]:
+    return [each.key for each in fields(record) if each.is_required]
 
 
 def _meant(word: str, known: tuple[Field, ...]) -> tuple[str, str]:
@@ -283,6 +295,9 @@ def _meant(word: str, known: tuple[Field, ...]) -> tuple[str, str]:
             return "", f"it belongs into `{each.key}`"
     keys = [each.key for each in known]
     close = suggestion(word, keys)
+    if foreign := next((each for each in word if not each.isascii()), None):
+        looks = f", and `{close}` is a field" if close else ""
+        return close or "", f"its character U+{ord(foreign):04X} is in no field{looks}"
     return close or "", f"did you mean `{close}`?" if close else f"known are {', '.join(keys)}"
 
 

@@ -197,7 +197,8 @@ def _nearest(base: Path, pattern: str) -> str:
     start = globs.roots(base, (pattern,))[0]
     name = os.path.relpath(start, base)
     if not os.path.isdir(start):
-        return f"there is no folder {name}; paths are relative to the folder of this file"
+        what = "folder" if set("*?[") & set(pattern) or pattern.endswith("/") else "file"
+        return f"there is no {what} {name}; paths are relative to the folder of this file"
     there = _listed(start)
     return f"in {name} there is {_some(there)}" if there else f"the folder {name} is empty"
 

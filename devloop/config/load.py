@@ -7,7 +7,7 @@ are text → tree → profiles → model → defaults → rules. It keeps nothin
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from devloop.config.syntax import MAX_BYTES
 from devloop.config.tree import Map, Scalar
 from devloop.errors import ConfigError, Problem, UsageError
 
+_IN_PROFILE = ", at profiles["
 NAMES = ("devloop.yaml", "devloop.yml")
 
 _SMALLEST = (
@@ -84,8 +85,19 @@ def load(path: Path, asked: Sequence[str] = (), facts: Facts = NOWHERE) -> Loade
         *(positions.problem(each) for each in untainted(findings, decoded.tainted)),
     ]
     if problems:
-        raise ConfigError(tuple(sorted(dict.fromkeys(problems), key=_position)))
+        raise ConfigError(tuple(sorted(_told_once(problems), key=_position)))
     return Loaded(project, file, file.parent, (file,), positions, applied.active, applied.warnings)
+
+
+def _told_once(problems: Sequence[Problem]) -> Iterator[Problem]:
+    """What is wrong in an active profile is found in it, and where it is laid over the rest: only the former is told."""
+    written = {_mistake(each) for each in problems if _IN_PROFILE in each.message}
+    return (each for each in dict.fromkeys(problems) if _IN_PROFILE in each.message or _mistake(each) not in written)
+
+
+def _mistake(problem: Problem) -> tuple[int, int, str]:
+    """The same wherever the value came to be."""
+    return problem.line, problem.column, problem.message.rpartition(", at ")[0]
 
 
 def _read(file: Path) -> bytes:
@@ -109,6 +121,9 @@ def _require_version(root: Map) -> None:
     elif tool == "devloop":
         message = f"this devloop reads {model.API_VERSION}, not {version.text}"
         hint = f"write `apiVersion: {model.API_VERSION}`, or update devloop"
+    elif isinstance(kind := root.values.get("kind"), Scalar):
+        message = f"this is a manifest of Kubernetes: {kind.text}"
+        hint = f"deploy it with a devloop.yaml: `apiVersion: {model.API_VERSION}`, `deploy: [{{manifests: [FILE]}}]`"
     else:
         message = f"`{version.text}` is no version of devloop's format"
         hint = f"write `apiVersion: {model.API_VERSION}`"

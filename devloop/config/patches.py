@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from devloop.config import model
+from devloop.config.decode import decode
 from devloop.config.paths import KeyPath, problem
 from devloop.config.tree import List, Map, Node, Place, Scalar
 from devloop.errors import ConfigError
@@ -22,6 +23,8 @@ def apply(root: Map, wanted: Sequence[model.Patch], path: KeyPath, written: Map)
     listed = written.values.get("patches")
     for index, patch in enumerate(wanted):
         node = listed.items[index] if isinstance(listed, List) else written
+        if not isinstance(node, Map) or decode(node, model.Patch).problems:
+            continue  # whoever reads the profiles tells them
         changed = _Patch(node.place, (*path, index)).apply(root, patch)
         if not isinstance(changed, Map):
             raise _Patch(node.place, (*path, index)).wrong("a configuration is a mapping", "name a place below the top")
@@ -56,12 +59,12 @@ class _Patch:
 
     def _source(self, patch: model.Patch) -> str:
         if patch.from_ is None:
-            raise self.wrong(f"`{patch.op}` needs `from`")
+            raise self.wrong(f"`{patch.op}` needs `from`", "for example `from: /build/artifacts/0`")
         return patch.from_
 
     def _given(self, patch: model.Patch) -> Node:
         if patch.value is None:
-            raise self.wrong(f"`{patch.op}` needs a `value`")
+            raise self.wrong(f"`{patch.op}` needs a `value`", "`remove` needs none")
         assert isinstance(patch.value, Map | List | Scalar)
         return patch.value
 
@@ -100,7 +103,11 @@ class _Patch:
         if isinstance(node, List) and (part == "-" or (part.isdigit() and int(part) <= len(node.items))):
             at = len(node.items) if part == "-" else int(part)
             return List(node.place, (*node.items[:at], value, *node.items[at:]))
-        raise self.wrong(f"`/{'/'.join(here)}` is no place for a value")
+        places = f"0 to {len(node.items)}, or `-` for the end" if isinstance(node, List) else ""
+        raise self.wrong(
+            f"`/{'/'.join(here)}` is no place for a value",
+            f"a list takes it at {places}" if places else "a mapping or a list has such places, text has none",
+        )
 
     def _without(self, node: Node, parts: Sequence[str], way: tuple[str, ...] = ()) -> Node:
         part, *rest = parts

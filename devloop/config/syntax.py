@@ -49,7 +49,7 @@ _WORDS = (
     ("", "node content", "a value is wanted here", "put text in quotes that begins with a character such as `]`"),
     ("", "incompatible YAML", "this version of YAML is unknown", "leave the `%YAML` line out"),
     ("", "tag handle", "an unknown tag", "put text that begins with `!` in quotes"),
-    ("", "maximum nesting depth", TOO_DEEP, ""),  # libyaml's own limit, which it reads ahead to
+    ("", "maximum nesting depth", TOO_DEEP, "is it the right file?"),  # libyaml's own limit, which it reads ahead to
     ("", "cannot start any token", "text cannot begin with this character", "put it in quotes"),
 )
 
@@ -67,7 +67,10 @@ def to_text(data: bytes, file: str) -> str:
         raise refused(file, *_position(before), "the file is not UTF-8 text", "save it as UTF-8") from exc
     if found := re.search(_NOT_PRINTABLE, text):
         character = f"U+{ord(found[0]):04X}"
-        raise refused(file, *_position(text[: found.start()]), f"the character {character} is not allowed in YAML")
+        hint = "is it UTF-16? save it as UTF-8" if found[0] == "\0" else "delete it; it may be invisible"
+        raise refused(
+            file, *_position(text[: found.start()]), f"the character {character} is not allowed in YAML", hint
+        )
     return text
 
 
@@ -79,8 +82,8 @@ def invalid(error: yaml.YAMLError | ValueError | OverflowError, text: str, file:
         return refused(file, line, 1, f"not valid YAML: {str(error).splitlines()[0] if str(error) else 'unreadable'}")
     context, problem = error.context or "", error.problem or ""
     at, column = error.problem_mark.line, error.problem_mark.column
-    if _has_tab(text, at):
-        return refused(file, at + 1, 1, "a tab in the indentation", "YAML is indented with spaces")
+    if (tab := _tab(text, at, column)) is not None:
+        return refused(file, at + 1, tab, "a tab in the indentation", "YAML is indented with spaces")
     for in_context, in_problem, message, hint in _WORDS:
         if in_context in context and in_problem in problem:
             if "never closed" in message and error.context_mark is not None:
@@ -99,7 +102,10 @@ def _position(before: str) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _has_tab(text: str, index: int) -> bool:
+def _tab(text: str, index: int, column: int) -> int | None:
+    """The column, from 1, of a tab that stands where a blank has to: before all else of the line, or where the parser is stuck."""
     lines = re.split(_LINE_BREAK, text)
     line = lines[index] if index < len(lines) else ""
-    return "\t" in line[: len(line) - len(line.lstrip())]
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return 1
+    return column + 1 if line[column : column + 1] == "\t" else None

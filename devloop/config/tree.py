@@ -7,6 +7,7 @@ never builds Python objects from them, never recurses on nesting, and refuses al
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _TAGS: Mapping[str, Kind] = {
 }
 # How a value of a profile is laid over what is below it.
 MERGE_TAGS = frozenset({"!replace", "!append", "!remove"})
+_YAML_TAGS = "tag:yaml.org,2002:"
 _COLLECTION_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
@@ -198,11 +200,13 @@ class _Builder:
         parent.size += size
         parent.height = max(parent.height, height)
         if parent.size > MAX_NODES:
-            raise _refused(parent.place, f"more than {MAX_NODES} values, aliases written out")
+            raise _refused(
+                parent.place, f"more than {MAX_NODES} values, aliases written out", "aliases of aliases multiply"
+            )
 
     def _limit_depth(self, place: Place, depth: int) -> None:
         if depth > syntax.MAX_DEPTH:
-            raise _refused(place, syntax.TOO_DEEP)
+            raise _refused(place, syntax.TOO_DEEP, "is it the right file?")
 
     def _map(self, done: _Open) -> Map:
         own: dict[str, tuple[Scalar, Node]] = {}
@@ -261,6 +265,10 @@ def _kind(text: str) -> Kind:
 
 
 def _unknown_tag(place: Place, tag: str) -> ConfigError:
+    if tag.startswith(_YAML_TAGS):
+        return _refused(place, f"the tag `!!{tag.removeprefix(_YAML_TAGS)}` means nothing here", "leave it out")
+    if near := difflib.get_close_matches(tag, sorted(MERGE_TAGS), n=1):
+        return _refused(place, f"the tag `{tag}` means nothing here", f"did you mean `{near[0]}`?")
     return _refused(place, f"the tag `{tag}` means nothing here", "put text that begins with `!` in quotes")
 
 

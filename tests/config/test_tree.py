@@ -111,13 +111,16 @@ def test_a_key_that_stands_twice_is_said_and_the_last_one_counts() -> None:
     [
         (b"a: 1\n\xff: 2\n", "f:2:1: the file is not UTF-8 text; save it as UTF-8"),
         ("a: 1\n".encode("utf-16"), "f:1:1: the file is not UTF-8 text; save it as UTF-8"),
-        (b"a: 1\nb: \x07\n", "f:2:4: the character U+0007 is not allowed in YAML"),
+        (b"a: 1\nb: \x07\n", "f:2:4: the character U+0007 is not allowed in YAML; delete it; it may be invisible"),
         (
             b"a" * 1_000_001,
             "f:1:1: the file is larger than 1 MB; a configuration is a few kilobytes: is it the right file?",
         ),
-        (b"a: " + b"[" * 60, "f:1:53: nested more than 50 levels deep"),
-        (b"a: &x " + b"[" * 30 + b"]" * 30 + b"\nb: " + b"[" * 30 + b"*x", "f:2:34: nested more than 50 levels deep"),
+        (b"a: " + b"[" * 60, "f:1:53: nested more than 50 levels deep; is it the right file?"),
+        (
+            b"a: &x " + b"[" * 30 + b"]" * 30 + b"\nb: " + b"[" * 30 + b"*x",
+            "f:2:34: nested more than 50 levels deep; is it the right file?",
+        ),
         (b"a:\n  <<: 1\n", "f:2:7: `<<` merges mappings; name one with an alias: `<<: *name`"),
         (b"a: {[x]: 1}\n", "f:1:5: a name of a field is wanted here; put text that begins with `{` or `[` in quotes"),
         (b"a: @x\n", "f:1:4: text cannot begin with this character; put it in quotes"),

@@ -56,7 +56,9 @@ def ports_are_valid(project: model.Project, _: Positions) -> list[Finding]:
             if not 1 <= port <= 65535:
                 found.append(Finding(here, f"{port} is no port", "ports are 1 to 65535"))
         elif not names.is_label(port) or not any(character.isalpha() for character in port):
-            found.append(Finding(here, f"`{port}` is neither a port nor the name of one", LABEL_HINT))
+            local, colon, there = str(port).partition(":")
+            hint = f"write `port: {there}` and `localPort: {local}`" if colon and local.isdigit() else LABEL_HINT
+            found.append(Finding(here, f"`{port}` is neither a port nor the name of one", hint))
         elif forward.local_port is None:
             message = f"the port `{port}` has a name only, so the one on this machine has to be said"
             found.append(Finding(here, message, "add `localPort`, for example `localPort: 8080`"))

@@ -19,7 +19,9 @@ def platforms_are_valid(project: model.Project, _: Positions) -> list[Finding]:
                 better = f"linux/{platform}"
                 hint = (
                     f"write `{better}`"
-                    if names.is_platform(better) and "/" not in platform
+                    if names.is_platform(better)
+                    and "/" not in platform
+                    and platform not in ("darwin", "linux", "windows")
                     else "for example linux/arm64"
                 )
                 found.append(Finding(here, f"`{platform}` is no platform", hint))
