@@ -11,7 +11,7 @@ from devloop.config import defaults, model, tree, validate
 from devloop.config.decode import decode
 from devloop.config.load import load
 from devloop.config.paths import Positions
-from devloop.errors import ConfigError
+from devloop.errors import ConfigError, UsageError
 
 ROOT = Path(__file__).parents[2]
 SEEDS = [
@@ -70,6 +70,11 @@ TOKENS = [
     *(
         b"\xc2\x85",
         b"\xe2\x80\xa8",
+        b"!append ",
+        b"!remove ",
+        b"!replace ",
+        b"profiles: [{name: dev}]\n",
+        b"patches: [{path: /build, op: remove}]",
         b"image",
         b"custom:",
         b"requires:",
@@ -137,8 +142,12 @@ def test_no_text_breaks_the_loader(shop: Path, data: bytes) -> None:
     assume(not set(b"*?") & set(data))
     file = shop / "devloop.yaml"
     file.write_bytes(data)
+    first = data.partition(b"\n")[0].decode(errors="replace")
+    asked = first.removeprefix("# -p ").split(",") if first.startswith("# -p ") else []
     try:
-        load(file)
+        load(file, asked)
+    except UsageError:  # a profile that is there no more
+        assert asked
     except ConfigError as exc:
         check_places(exc, data)
 
