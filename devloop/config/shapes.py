@@ -1,7 +1,7 @@
 """The model's annotations as shapes: what a value may look like in YAML.
 
 Comes in: the dataclasses of `config.model`. Goes out: their fields under their YAML names, each with its shape and documentation.
-Reading, the JSON schema and the reference page all derive from this. Pure; it keeps nothing.
+Reading, the JSON schema and the reference page all derive from this. Pure; it keeps only what it read of each record.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 # What is no record and no list: text that is never empty; a whole number; true or false; a whole number or a name in its place; names
@@ -62,6 +63,11 @@ class Field:
 
 def fields(record: type[Any]) -> tuple[Field, ...]:
     """The fields of a dataclass of the model, in its order."""
+    return _fields(typing.cast(Hashable, record))
+
+
+@cache  # reading the annotations of the model's few dozen records costs more than decoding a file
+def _fields(record: Any) -> tuple[Field, ...]:
     hints = typing.get_type_hints(record)
     return tuple(_field(each, hints[each.name]) for each in dataclasses.fields(record))
 

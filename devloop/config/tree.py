@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from devloop.config import syntax
@@ -260,6 +260,7 @@ def _scalar(event: Any, place: Place) -> Scalar:
     return Scalar(place, text, _kind(text), is_merge_key=text == "<<")
 
 
+@lru_cache(4096)  # files say the same words again and again
 def _kind(text: str) -> Kind:
     return next((kind for kind, pattern in _KINDS if re.fullmatch(pattern, text)), "text")
 
