@@ -59,6 +59,7 @@ FULL: list[events.AnyEvent] = [
         files=("a.py",),
         builds_on=("image/b",),
         images=("busybox:1.37",),
+        uses=("k8s/api.yaml",),
         feeds=("deploy/c",),
         owed=True,
         why=("the engine has no such image",),
