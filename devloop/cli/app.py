@@ -13,13 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
-from devloop.cli import deployed
+from devloop.cli import complete, deployed
+from devloop.cli.configured import configured
 from devloop.cli.options import (
     Common,
-    Context,
-    File,
     ForceConflicts,
-    Namespace,
     NoCache,
     Output,
     OutputFormat,
@@ -125,14 +123,11 @@ def _root(
 
 
 @app.command()
+@configured
 def dev(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
+    common: Common,
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was deployed in the cluster on exit.")] = False,
-    watch: WatchOption = Watch.native,
+    watch: WatchOption = None,
     skip_tests: SkipTests = False,
     force_conflicts: ForceConflicts = False,
     recreate: Recreate = None,
@@ -142,17 +137,15 @@ def dev(
     from devloop.cli.dev import dev as body
 
     allowed = consent(is_forcing=force_conflicts, recreate=recreate)
-    common = Common(file, namespace, context, output, verbose)
-    return body(common, keep=keep, watch=watch, is_testing=not skip_tests, consent=allowed)
+    return body(
+        common, keep=keep, watch=watch or Watch(common.preferences.watch), is_testing=not skip_tests, consent=allowed
+    )
 
 
 @app.command(name="run")
+@configured
 def run_(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
+    common: Common,
     images: Annotated[
         Path | None,
         typer.Option(
@@ -173,16 +166,13 @@ def run_(
 
     allowed = consent(is_forcing=force_conflicts, recreate=recreate)
     options = RunOptions(images, no_cache, tag, not skip_tests, dev_overrides, allowed)
-    return body(Common(file, namespace, context, output, verbose), options)
+    return body(common, options)
 
 
 @app.command()
+@configured
 def build(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
+    common: Common,
     names: Annotated[
         list[str] | None,
         typer.Option(
@@ -205,44 +195,38 @@ def build(
     from devloop.cli.build import build as body
 
     options = BuildOptions(names or (), push, dry_run, no_cache, tag, file_output)
-    return body(Common(file, namespace, context, output, verbose), options)
+    return body(common, options)
 
 
 @app.command(name="test")
+@configured
 def image_tests(
+    common: Common,
     names: Annotated[
         list[str] | None, typer.Argument(help="The artifacts to test; all that have tests by default.", metavar="NAME")
     ] = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
 ) -> int:
     """Build what is to be tested, and run its tests; what passed before is not run again. Places and deploys nothing."""
     from devloop.cli.test import test as body
 
-    return body(Common(file, namespace, context, output, verbose), names or ())
+    return body(common, names or ())
 
 
 @app.command()
+@configured
 def explain(
+    common: Common,
     what: Annotated[
         list[str] | None,
         typer.Argument(
             help="Files, folders, targets (`image/NAME`, `test/NAME`, `deploy/NAME`, NAME); all targets by default."
         ),
     ] = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
 ) -> int:
     """Say which targets a file feeds and what saving it would do, or what a target reads and whether it is up to date."""
     from devloop.cli.explain import explain as body
 
-    return body(Common(file, namespace, context, output, verbose), what or ())
+    return body(common, what or ())
 
 
 for _name, _command in deployed.COMMANDS.items():
@@ -267,7 +251,9 @@ def cluster_create(
     from devloop.cli.cluster import create as body
     from devloop.clusters.tools import Wanted
 
-    return body(Common(output=output, verbose=verbose), Wanted(name, workers, registry), tool and tool.value)
+    return body(
+        Common(output=output or Output.text, verbose=verbose), Wanted(name, workers, registry), tool and tool.value
+    )
 
 
 @cluster.command(name="status")
@@ -280,7 +266,7 @@ def cluster_status(
     """Say what local clusters there are: nodes, versions, registry, devloop's images and disk."""
     from devloop.cli.cluster import status as body
 
-    return body(Common(output=output, verbose=verbose), name, tool and tool.value)
+    return body(Common(output=output or Output.text, verbose=verbose), name, tool and tool.value)
 
 
 @cluster.command(name="delete")
@@ -294,7 +280,40 @@ def cluster_delete(
     """Delete a cluster that `devloop cluster create` made, and the registry with the last one."""
     from devloop.cli.cluster import delete as body
 
-    return body(Common(output=output, verbose=verbose), name, tool and tool.value, is_forced=force)
+    return body(Common(output=output or Output.text, verbose=verbose), name, tool and tool.value, is_forced=force)
+
+
+config = typer.Typer(help="The configuration as devloop understands it.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(config, name="config")
+
+
+@config.command(name="show")
+@configured
+def config_show(
+    common: Common,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            help="Only what is there, and what set it: `build.artifacts[0].image`, `deploy[api].name`.",
+            metavar="PATH",
+            autocompletion=complete.paths,
+        ),
+    ] = None,
+) -> int:
+    """Print the configuration with profiles, variables and every default in it; secrets as ***."""
+    from devloop.cli.config import show as body
+
+    return body(common, path)
+
+
+@config.command(name="validate")
+@configured
+def config_validate(common: Common) -> int:
+    """Say everything that is wrong with the configuration, each with its place. Exits with 2 if there is something."""
+    from devloop.cli.config import validate as body
+
+    return body(common)
 
 
 cache = typer.Typer(help="The images that devloop made and keeps.", no_args_is_help=True, rich_markup_mode=None)
@@ -302,26 +321,20 @@ app.add_typer(cache, name="cache")
 
 
 @cache.command(name="ls")
+@configured
 def cache_ls(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
+    common: Common,
 ) -> int:
     """List the project's images in the engine, and which of them stand for what is on disk now."""
     from devloop.cli.cache import ls as body
 
-    return body(Common(file, namespace, context, output, verbose))
+    return body(common)
 
 
 @cache.command(name="prune")
+@configured
 def cache_prune(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
+    common: Common,
     is_all: Annotated[
         bool, typer.Option("--all", help="Keep only what stands for what is on disk now, or is in use.")
     ] = False,
@@ -329,7 +342,7 @@ def cache_prune(
     """Remove the project's superseded images from the engine and the nodes: all but the last three of each, and what a pod uses."""
     from devloop.cli.cache import prune as body
 
-    return body(Common(file, namespace, context, output, verbose), is_all=is_all)
+    return body(common, is_all=is_all)
 
 
 @app.command()
@@ -377,4 +390,4 @@ def version(output: OutputFormat = Output.text) -> int:
     """Print the version."""
     from devloop.cli.version import version as body
 
-    return body(output)
+    return body(output or Output.text)

@@ -99,7 +99,7 @@ class _Walk:
             return Value(self._variables.output(command), (f"the output of {node.text}",))
         if not is_shell:
             value = self._variables.expand(node.text)
-            return replace(value, origins=("!secret",)) if node.tag else value
+            return replace(value, origins=("!secret", *value.origins)) if node.tag else value
         return Value(self._variables.in_shell(node.text))
 
     def _broken(self, node: Scalar, path: KeyPath, *reasons: tuple[str, str | None]) -> Scalar:

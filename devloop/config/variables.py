@@ -48,13 +48,13 @@ def _runs_nothing(command: Command) -> str:
 class Sources:
     """What is known outside the file. `given`: by `--var`. `run`: a command's output, without the line's end; raises DevloopError.
 
-    `ask`: the user, with a question, the default answer and whether the answer is a secret; None where nobody can be asked.
+    `ask`: the user, with a question, the default answer and whether the answer is a secret; the answer is None when nobody can be asked.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     run: Callable[[Command], str] = _runs_nothing
-    ask: Callable[[str, str, bool], str] | None = None
+    ask: Callable[[str, str, bool], str | None] = lambda _question, _default, _is_secret: None
 
 
 NOTHING = Sources()
@@ -217,9 +217,9 @@ class Variables:
             command = Command(self.in_shell(declared.command), self.base, declared.timeout_seconds, declared.inputs)
             return Value(self.output(command), (*origin, f"the output of {declared.command}"), declared.secret)
         default = Value("") if declared.default is None else self._default(declared)
-        if declared.prompt is not None and self._sources.ask is not None:
-            text = self._sources.ask(declared.prompt, default.text, declared.secret)
-            return Value(text, (*origin, "the answer to its prompt"), declared.secret)
+        answer = self._sources.ask(declared.prompt, default.text, declared.secret) if declared.prompt else None
+        if answer is not None:
+            return Value(answer, (*origin, "the answer to its prompt"), declared.secret)
         if declared.default is not None:
             return Value(default.text, (*origin, *default.origins), declared.secret or default.is_secret)
         how = "nobody can be asked for it here" if declared.prompt is not None else "its entry in `vars` gives no value"
