@@ -11,7 +11,7 @@ from dataclasses import asdict
 import typer
 
 from devloop import events
-from devloop.cli import session
+from devloop.cli import reading
 from devloop.cli.options import Common, Output
 from devloop.cli.report import Report, reporting
 from devloop.config import effective
@@ -23,7 +23,7 @@ def show(common: Common, path: str | None) -> int:
     """Prints the configuration with every default, or what is at a path and why. Secrets are `***`."""
 
     def body(report: Report) -> int:
-        loaded = session.load(common, report)
+        loaded = reading.load(common, report)
         if path is not None:
             found = effective.explain(loaded, path)
             typer.echo(json.dumps(asdict(found)) if common.output is Output.json else _said(found, loaded))
@@ -40,7 +40,7 @@ def validate(common: Common) -> int:
     """Tells every problem of the configuration, or that there is none."""
 
     def body(report: Report) -> int:
-        loaded = session.load(common, report)
+        loaded = reading.load(common, report)
         parts = [f"images: {len(loaded.project.build.artifacts)}", f"units: {len(loaded.project.deploy)}"]
         parts += [f"profiles: {', '.join(report.profiles)}"] if report.profiles else []
         report.emit(events.Notice(message=f"{loaded.file.name} is valid ({', '.join(parts)})"))

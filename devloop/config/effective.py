@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from devloop.config import model
+from devloop.config.expansion import escape
 from devloop.config.load import Loaded
 from devloop.config.names import did_you_mean
 from devloop.config.paths import KeyPath, spelled
@@ -123,7 +124,7 @@ def _escaped(value: Any, shape: Shape, *, is_shell: bool = False) -> Any:
         case "texts", dict():
             return {key: _escaped(each, "text") for key, each in value.items()}
         case _, str() if not is_shell:
-            return re.sub(r"\$(?=[${])", "$$$$", value)
+            return escape(value)
     return value
 
 

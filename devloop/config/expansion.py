@@ -31,11 +31,6 @@ class Malformed(Exception):
     """A reference that is none. The message says how."""
 
 
-def has_references(text: str) -> bool:
-    """Whether something in it is filled in."""
-    return "${" in text
-
-
 def pieces(text: str) -> Iterator[str | Reference]:
     """The text's parts. Raises: Malformed."""
     at = 0
@@ -49,6 +44,11 @@ def pieces(text: str) -> Iterator[str | Reference]:
             yield "$"
             at = dollar + (2 if text.startswith("$$", dollar) else 1)
     yield text[at:]
+
+
+def escape(text: str) -> str:
+    """Text that is read as this text."""
+    return re.sub(r"\$(?=[${])", "$$", text)
 
 
 def shell_names(command: str) -> tuple[str, ...]:

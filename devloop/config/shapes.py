@@ -1,7 +1,7 @@
 """The model's annotations as shapes: what a value may look like in YAML.
 
 Comes in: the dataclasses of `config.model`. Goes out: their fields under their YAML names, each with its shape and documentation.
-Reading, the JSON schema and the reference page all derive from this. Pure; it keeps nothing.
+Reading, the JSON schema and the reference page all derive from this. Pure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 # What is no record and no list: text that is never empty; a whole number; true or false; a whole number or a name in its place; names
@@ -62,7 +63,12 @@ class Field:
 
 
 def fields(record: type[Any]) -> tuple[Field, ...]:
-    """The fields of a dataclass of the model, in its order."""
+    """The fields of a dataclass of the model, in its order. Remembered, for reading annotations takes as long as reading a file."""
+    return _fields(record)  # type: ignore[arg-type]  # mypy does not see that a class can be hashed
+
+
+@cache
+def _fields(record: type[Any]) -> tuple[Field, ...]:
     hints = typing.get_type_hints(record)
     return tuple(_field(each, hints[each.name]) for each in dataclasses.fields(record))
 

@@ -20,7 +20,7 @@ apiVersion: devloop/v1
 build:
   artifacts:
     - image: shop/${NAME}
-      docker: {buildArgs: {PRICE: $$5, TOKEN: !secret "${TOKEN}", ODD: "0x1F", LINES: "a\\nb"}}
+      docker: {buildArgs: {PRICE: $$5, RAW: '$${x} $$$$', TOKEN: !secret "${TOKEN}", ODD: "0x1F", LINES: "a\\nb"}}
     - image: shop/web
       custom:
         command: ./build.sh ${IMAGE}

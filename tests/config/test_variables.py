@@ -6,7 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from devloop.config.expansion import Malformed, escape, pieces
 from devloop.config.load import Loaded, load
 from devloop.config.profiles import NOWHERE
 from devloop.config.variables import Command, Sources
@@ -206,3 +209,12 @@ def test_what_gave_a_value_is_known(shop: Path) -> None:
     found = loaded(shop, NAMED, dotenv="\nNAME=x\n")
     node = found.positions.node(("build", "artifacts", 0, "image"))
     assert dataclasses.asdict(node)["origins"] == ("NAME of .env:2",)
+
+
+@given(st.text(alphabet="$${}:-?aB."))
+def test_escaped_text_is_read_as_it_was_and_any_text_is_read_or_refused(text: str) -> None:
+    assert "".join(each for each in pieces(escape(text)) if isinstance(each, str)) == text
+    try:
+        assert len(list(pieces(text))) <= 2 * len(text) + 1
+    except Malformed as exc:
+        assert str(exc)  # noqa: PT017 - both ends are right
