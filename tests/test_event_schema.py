@@ -60,6 +60,7 @@ FULL: list[events.AnyEvent] = [
         builds_on=("image/b",),
         images=("busybox:1.37",),
         feeds=("deploy/c",),
+        uses=("Deployment/c names a",),
         owed=True,
         why=("the engine has no such image",),
     ),
@@ -144,6 +145,7 @@ FULL: list[events.AnyEvent] = [
         exit_code=0,
         images={"a": "a:1"},
         log_prefix="pod",
+        profiles={"ci": "CI true"},
     ),
 ]
 BARE: list[events.AnyEvent] = [
