@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def given_values(given: Sequence[str]) -> dict[str, str]:
 
 
 def without(event: Any, masked: Callable[[str], str]) -> Any:
-    """The event, or what it holds, with all its text masked."""
+    """The event, or what it holds, with all its text masked. Words of a fixed set are none."""
     match event:
         case str():
             return masked(event)
@@ -98,11 +99,13 @@ def without(event: Any, masked: Callable[[str], str]) -> Any:
         case Mapping():
             return {key: without(value, masked) for key, value in event.items()}
         case _ if dataclasses.is_dataclass(event) and not isinstance(event, type):
-            texts = {
-                each.name: without(getattr(event, each.name), masked) for each in dataclasses.fields(event) if each.init
-            }
-            return dataclasses.replace(event, **texts)
+            texts = {each.name: getattr(event, each.name) for each in dataclasses.fields(event) if _is_text(each)}
+            return dataclasses.replace(event, **{name: without(value, masked) for name, value in texts.items()})
     return event
+
+
+def _is_text(field: dataclasses.Field[Any]) -> bool:
+    return not str(field.type).startswith("Literal") and re.search(r"\bstr\b", str(field.type)) is not None
 
 
 def _run(scope: Scope, command: Command) -> str:
