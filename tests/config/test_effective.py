@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,13 +54,11 @@ def test_what_is_shown_loads_to_the_same(found: Loaded, shop: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
 def test_what_is_shown_of_an_example_loads_to_the_same(path: Path, tmp_path: Path) -> None:
-    before = load(path)
-    shown = path.with_name("devloop.yaml.shown")
-    try:
-        shown.write_text(effective.text(before))
-        assert effective.data(load(shown)) == effective.data(before)
-    finally:
-        shown.unlink()
+    folder = tmp_path / path.parent.name
+    shutil.copytree(path.parent, folder)
+    before = load(folder / path.name)
+    (folder / path.name).write_text(effective.text(before))
+    assert effective.data(load(folder / path.name)) == effective.data(before)
 
 
 def test_no_secret_is_shown(found: Loaded) -> None:
