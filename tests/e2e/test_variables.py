@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.driver import Devloop
 from tests.e2e.project import Project
 from tests.e2e.test_watching import answers
+from tests.e2e.web import eventually
 
 
 @pytest.fixture
@@ -118,3 +119,12 @@ def test_the_user_is_asked_on_a_terminal_only(bare_devloop: Devloop, project: Pr
     left.wait_text("Which page?")
     left.interrupt()
     assert left.wait(30).code == 130
+
+
+def test_ctrl_c_ends_a_command_that_gives_a_value(bare_devloop: Devloop, project: Project) -> None:
+    with (project.folder / "devloop.yaml").open("a") as file:
+        file.write("vars: [{name: EXTRA, command: touch began; sleep 60}]\n")
+    left = bare_devloop.at(project.folder).start("config", "validate")
+    eventually((project.folder / "began").exists)
+    left.interrupt()
+    assert left.wait(10).code == 130
