@@ -370,7 +370,7 @@ def init(
     from devloop.cli.init import init as body
 
     options = InitOptions(artifacts or (), deploy or (), yes, dry_run, force)
-    return body(Common(output=output), folder, options)
+    return body(Common(output=output or Output.text), folder, options)
 
 
 @app.command()
