@@ -310,6 +310,7 @@ class Session(Event):
     log_prefix: str = _doc(
         "With `configured`: how lines of logs begin as text, `logs.prefix` of the configuration.", default=""
     )
+    profiles: Mapping[str, str] = _doc("With `started`: active profiles → why they are.", default_factory=dict)
     exit_code: int | None = _doc("The process's exit code, when it ended.", default=None)
     images: Mapping[str, str] = _doc("Artifact name → the ref that was built, when it ended.", default_factory=dict)
 

@@ -152,6 +152,7 @@ FULL: list[events.AnyEvent] = [
         exit_code=0,
         images={"a": "a:1"},
         log_prefix="pod",
+        profiles={"ci": "CI true"},
     ),
 ]
 BARE: list[events.AnyEvent] = [

@@ -13,13 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
-from devloop.cli import deployed
+from devloop.cli import deployed, groups
+from devloop.cli.configured import configured
 from devloop.cli.options import (
     Common,
-    Context,
-    File,
     ForceConflicts,
-    Namespace,
     NoCache,
     Output,
     OutputFormat,
@@ -27,8 +25,6 @@ from devloop.cli.options import (
     Recreate,
     SkipTests,
     TagOption,
-    ToolOption,
-    Verbose,
     Watch,
     WatchOption,
 )
@@ -125,14 +121,11 @@ def _root(
 
 
 @app.command()
+@configured
 def dev(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
+    common: Common,
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was deployed in the cluster on exit.")] = False,
-    watch: WatchOption = Watch.native,
+    watch: WatchOption = None,
     skip_tests: SkipTests = False,
     force_conflicts: ForceConflicts = False,
     recreate: Recreate = None,
@@ -142,17 +135,15 @@ def dev(
     from devloop.cli.dev import dev as body
 
     allowed = consent(is_forcing=force_conflicts, recreate=recreate)
-    common = Common(file, namespace, context, output, verbose)
-    return body(common, keep=keep, watch=watch, is_testing=not skip_tests, consent=allowed)
+    return body(
+        common, keep=keep, watch=watch or Watch(common.preferences.watch), is_testing=not skip_tests, consent=allowed
+    )
 
 
 @app.command(name="run")
+@configured
 def run_(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
+    common: Common,
     images: Annotated[
         Path | None,
         typer.Option(
@@ -173,16 +164,13 @@ def run_(
 
     allowed = consent(is_forcing=force_conflicts, recreate=recreate)
     options = RunOptions(images, no_cache, tag, not skip_tests, dev_overrides, allowed)
-    return body(Common(file, namespace, context, output, verbose), options)
+    return body(common, options)
 
 
 @app.command()
+@configured
 def build(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
+    common: Common,
     names: Annotated[
         list[str] | None,
         typer.Option(
@@ -205,131 +193,45 @@ def build(
     from devloop.cli.build import build as body
 
     options = BuildOptions(names or (), push, dry_run, no_cache, tag, file_output)
-    return body(Common(file, namespace, context, output, verbose), options)
+    return body(common, options)
 
 
 @app.command(name="test")
+@configured
 def image_tests(
+    common: Common,
     names: Annotated[
         list[str] | None, typer.Argument(help="The artifacts to test; all that have tests by default.", metavar="NAME")
     ] = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
 ) -> int:
     """Build what is to be tested, and run its tests; what passed before is not run again. Places and deploys nothing."""
     from devloop.cli.test import test as body
 
-    return body(Common(file, namespace, context, output, verbose), names or ())
+    return body(common, names or ())
 
 
 @app.command()
+@configured
 def explain(
+    common: Common,
     what: Annotated[
         list[str] | None,
         typer.Argument(
             help="Files, folders, targets (`image/NAME`, `test/NAME`, `deploy/NAME`, NAME); all targets by default."
         ),
     ] = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
 ) -> int:
     """Say which targets a file feeds and what saving it would do, or what a target reads and whether it is up to date."""
     from devloop.cli.explain import explain as body
 
-    return body(Common(file, namespace, context, output, verbose), what or ())
+    return body(common, what or ())
 
 
 for _name, _command in deployed.COMMANDS.items():
     app.command(name=_name)(_command)
 
-cluster = typer.Typer(help="Local clusters, made with kind or k3d.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(cluster, name="cluster")
-
-
-@cluster.command(name="create")
-def cluster_create(
-    name: Annotated[str, typer.Argument(help="What to call it.")] = "devloop",
-    tool: ToolOption = None,
-    registry: Annotated[
-        bool, typer.Option("--registry/--no-registry", help="A registry on this machine that the nodes pull from.")
-    ] = True,
-    workers: Annotated[int, typer.Option("--workers", min=0, max=20, help="Nodes besides the control plane.")] = 0,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-) -> int:
-    """Make a cluster with kind or k3d, with a registry wired to it; whole, or not at all."""
-    from devloop.cli.cluster import create as body
-    from devloop.clusters.tools import Wanted
-
-    return body(Common(output=output, verbose=verbose), Wanted(name, workers, registry), tool and tool.value)
-
-
-@cluster.command(name="status")
-def cluster_status(
-    name: Annotated[str | None, typer.Argument(help="The cluster; all of them by default.", show_default=False)] = None,
-    tool: ToolOption = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-) -> int:
-    """Say what local clusters there are: nodes, versions, registry, devloop's images and disk."""
-    from devloop.cli.cluster import status as body
-
-    return body(Common(output=output, verbose=verbose), name, tool and tool.value)
-
-
-@cluster.command(name="delete")
-def cluster_delete(
-    name: Annotated[str, typer.Argument(help="The cluster.")],
-    tool: ToolOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Also one that devloop did not make.")] = False,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-) -> int:
-    """Delete a cluster that `devloop cluster create` made, and the registry with the last one."""
-    from devloop.cli.cluster import delete as body
-
-    return body(Common(output=output, verbose=verbose), name, tool and tool.value, is_forced=force)
-
-
-cache = typer.Typer(help="The images that devloop made and keeps.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(cache, name="cache")
-
-
-@cache.command(name="ls")
-def cache_ls(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-) -> int:
-    """List the project's images in the engine, and which of them stand for what is on disk now."""
-    from devloop.cli.cache import ls as body
-
-    return body(Common(file, namespace, context, output, verbose))
-
-
-@cache.command(name="prune")
-def cache_prune(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-    is_all: Annotated[
-        bool, typer.Option("--all", help="Keep only what stands for what is on disk now, or is in use.")
-    ] = False,
-) -> int:
-    """Remove the project's superseded images from the engine and the nodes: all but the last three of each, and what a pod uses."""
-    from devloop.cli.cache import prune as body
-
-    return body(Common(file, namespace, context, output, verbose), is_all=is_all)
+for _name, _group in groups.GROUPS.items():
+    app.add_typer(_group, name=_name)
 
 
 @app.command()
@@ -357,21 +259,16 @@ def init(
     from devloop.cli.init import init as body
 
     options = InitOptions(artifacts or (), deploy or (), yes, dry_run, force)
-    return body(Common(output=output), folder, options)
+    return body(Common(output=output or Output.text), folder, options)
 
 
 @app.command()
-def doctor(
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
-) -> int:
+@configured
+def doctor(common: Common) -> int:
     """Look at all that devloop stands on: engine, programs, cluster, rights, limits; and say what to do. Changes nothing."""
     from devloop.cli.doctor import doctor as body
 
-    return body(Common(file, namespace, context, output, verbose))
+    return body(common)
 
 
 @app.command()
@@ -391,4 +288,4 @@ def version(output: OutputFormat = Output.text) -> int:
     """Print the version."""
     from devloop.cli.version import version as body
 
-    return body(output)
+    return body(output or Output.text)

@@ -38,7 +38,7 @@ def apply(common: Common, sources: Sequence[str], *, is_dry_run: bool, consent: 
     """
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         cluster = session.connect(common, loaded.project, report)
         with _files(sources) as files, Scope("apply") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, cluster)

@@ -49,7 +49,7 @@ def build(common: Common, options: BuildOptions) -> int:
             given.check_writable(options.file_output)
         if options.is_dry_run and options.is_uncached:
             raise UsageError("a dry run builds nothing", where="--no-cache", hint="leave one of the two out")
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         loaded = replace(loaded, project=only(loaded.project, options.names))
         steps: tuple[StepName, ...] = ("build", "place") if options.is_pushed and not options.is_dry_run else ("build",)
         with Scope("build") as scope, report.interrupts.during(scope.cancel):

@@ -23,7 +23,7 @@ def ls(common: Common) -> int:
     """Tells of every image that devloop made for the project and the engine still has. Blocks; Ctrl-C ends it with 130."""
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         with Scope("cache") as scope, report.interrupts.during(scope.cancel):
             doors = _doors(scope, common, loaded, report)
             current = _current(scope, loaded, doors, report)
@@ -46,7 +46,7 @@ def prune(common: Common, *, is_all: bool) -> int:
     """
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         with Scope("cache") as scope, report.interrupts.during(scope.cancel):
             doors = _doors(scope, common, loaded, report)
             current = _current(scope, loaded, doors, report)

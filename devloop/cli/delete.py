@@ -28,7 +28,7 @@ def delete(common: Common, units: Sequence[str], *, include: Sequence[str], is_d
     """
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         project = loaded.project.metadata.name
         cluster = session.connect(common, loaded.project, report)
         with Scope("delete") as scope, report.interrupts.during(scope.cancel):

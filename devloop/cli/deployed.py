@@ -11,28 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
+from devloop.cli.configured import configured
 from devloop.cli.options import (
     Common,
-    Context,
-    File,
     ForceConflicts,
-    Namespace,
-    Output,
-    OutputFormat,
     OverridesOption,
     Recreate,
-    Verbose,
 )
 from devloop.cli.words import UnitNames, UnitOrWorkload
 
 
+@configured
 def render(
+    common: Common,
     units: UnitNames = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
     output_dir: Annotated[
         Path | None,
         typer.Option(
@@ -48,19 +40,15 @@ def render(
     """Print the manifests as they would be applied. Builds nothing and needs no cluster: tags follow from the inputs."""
     from devloop.cli.render import render as body
 
-    common = Common(file, namespace, context, output, verbose)
     return body(common, units or (), folder=output_dir, is_offline=offline, is_dev=dev_overrides)
 
 
+@configured
 def apply_(
+    common: Common,
     manifests: Annotated[
         list[str], typer.Argument(help="What `devloop render` printed: files, folders, or - for standard input.")
     ],
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would change, as `devloop diff` does.")
     ] = False,
@@ -72,31 +60,24 @@ def apply_(
     from devloop.cli.consent import consent
 
     allowed = consent(is_forcing=force_conflicts, recreate=recreate)
-    common = Common(file, namespace, context, output, verbose)
     return body(common, manifests, is_dry_run=dry_run, consent=allowed)
 
 
+@configured
 def diff(
+    common: Common,
     units: UnitNames = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
 ) -> int:
     """Say what `devloop run` would change in the cluster now. Exits with 0 when nothing, 1 when something, 2 on errors."""
     from devloop.cli.diff import diff as body
 
-    return body(Common(file, namespace, context, output, verbose), units or ())
+    return body(common, units or ())
 
 
+@configured
 def ls(
+    common: Common,
     units: UnitNames = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
     all_projects: Annotated[
         bool, typer.Option("--all-projects", help="What devloop deployed for any project, in all namespaces.")
     ] = False,
@@ -104,30 +85,24 @@ def ls(
     """List what the project owns in the cluster: where, from which unit and file, and whether it does its work."""
     from devloop.cli.ls import ls as body
 
-    return body(Common(file, namespace, context, output, verbose), units or (), is_all=all_projects)
+    return body(common, units or (), is_all=all_projects)
 
 
+@configured
 def history(
+    common: Common,
     what: UnitOrWorkload = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
 ) -> int:
     """List the revisions of the workloads that the cluster remembers, with their images."""
     from devloop.cli.rollback import history as body
 
-    return body(Common(file, namespace, context, output, verbose), what)
+    return body(common, what)
 
 
+@configured
 def rollback(
+    common: Common,
     what: UnitOrWorkload = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
     to: Annotated[
         int | None, typer.Option("--to", min=1, help="The revision. Default: the one before the current.", metavar="N")
     ] = None,
@@ -136,16 +111,13 @@ def rollback(
     """Bring back the pods of an earlier revision, and wait until they are ready. The next apply brings back what is on disk."""
     from devloop.cli.rollback import rollback as body
 
-    return body(Common(file, namespace, context, output, verbose), what, to=to, is_dry_run=dry_run)
+    return body(common, what, to=to, is_dry_run=dry_run)
 
 
+@configured
 def delete(
+    common: Common,
     units: UnitNames = None,
-    file: File = None,
-    namespace: Namespace = None,
-    context: Context = None,
-    output: OutputFormat = Output.text,
-    verbose: Verbose = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     include: Annotated[
         list[str] | None,
@@ -160,7 +132,6 @@ def delete(
     """Delete exactly what the project deployed, or units of it."""
     from devloop.cli.delete import delete as body
 
-    common = Common(file, namespace, context, output, verbose)
     return body(common, units or (), include=include or (), is_dry_run=dry_run)
 
 

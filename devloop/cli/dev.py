@@ -43,7 +43,7 @@ def dev(
     """Runs until interrupted. Blocks. The first Ctrl-C ends it in order, a second one at once. `consent`: what an apply may do besides."""
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         cluster = session.connect(common, loaded.project, report)
         with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
@@ -162,8 +162,7 @@ class Development:
 
     def _on_batch(self, paths: frozenset[Path]) -> None:
         at_s = self._report.clock()
-        files = {path.resolve() for path in self._loaded.files}
-        is_config = any(path.resolve() in files for path in paths)
+        is_config = self._reads(paths)
         if is_config or self._is_config_broken:
             self._reload(at_s)
         changed = self._session.tracker.changed(self._scope, paths)
@@ -173,6 +172,11 @@ class Development:
                 self._session.loop.post(missed)
         elif not is_config:
             self._tell_unchanged(paths)
+
+    def _reads(self, paths: frozenset[Path]) -> bool:
+        """Whether one of the paths may change the configuration."""
+        files = {path.resolve() for path in self._loaded.files if not path.is_dir()}
+        return any(self._loaded.reads(path) or path.resolve() in files for path in paths)
 
     def _tell_unchanged(self, paths: frozenset[Path]) -> None:
         tracker = self._session.tracker
@@ -201,7 +205,7 @@ class Development:
     def _reload(self, at_s: float) -> None:
         """Takes over a changed configuration; a broken one is told of, and the last good one stays."""
         try:
-            loaded = session.load(self._common)
+            loaded = session.load(self._common, self._report, self._scope)
         except DevloopError as exc:
             self._take_broken(exc)
             return

@@ -34,7 +34,7 @@ def diff(common: Common, what: Sequence[str]) -> int:
     """Tells every difference of the units, all of them by default. Blocks; Ctrl-C ends it with 130."""
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         units = chosen(loaded.project, what)
         cluster = session.connect(common, loaded.project, report)
         with Scope("diff") as scope, report.interrupts.during(scope.cancel):

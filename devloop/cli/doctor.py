@@ -33,7 +33,7 @@ def doctor(common: Common) -> int:
     """Tells each finding. 0 when nothing will fail, 1 when something will. Blocks for some seconds; Ctrl-C ends it with 130."""
 
     def body(report: Report) -> int:
-        loaded, found = _configuration(common)
+        loaded, found = _configuration(common, report)
         for each in found:
             report.emit(each)
         with Scope("doctor") as scope, report.interrupts.during(scope.cancel):
@@ -47,10 +47,10 @@ def doctor(common: Common) -> int:
     return reporting(common, body)
 
 
-def _configuration(common: Common) -> tuple[Loaded | None, list[events.Check]]:
+def _configuration(common: Common, report: Report) -> tuple[Loaded | None, list[events.Check]]:
     """Without one, the machine and the cluster are looked at all the same. Raises: UsageError for one that was asked for in vain."""
     try:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
     except ConfigError as exc:
         return None, [ill("configuration", each.message, each.hint or "", each.where) for each in exc.problems]
     except UsageError as exc:

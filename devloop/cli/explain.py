@@ -33,7 +33,7 @@ def explain(common: Common, what: Sequence[str]) -> int:
     """
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         with Scope("explain") as scope, report.interrupts.during(scope.cancel):
             explanation = _Explanation(scope, common, loaded, report)
             for word in what or explanation.targets:

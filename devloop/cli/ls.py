@@ -30,7 +30,7 @@ def ls(common: Common, units: Sequence[str], *, is_all: bool) -> int:
     def body(report: Report) -> int:
         if is_all and units:
             raise UsageError("units are those of one project", hint="leave the units out, or --all-projects")
-        project = _project(common, is_all=is_all)
+        project = _project(common, report, is_all=is_all)
         cluster = session.connect(common, project, report)
         with Scope("ls") as scope, report.interrupts.during(scope.cancel):
             try:
@@ -53,10 +53,10 @@ def ls(common: Common, units: Sequence[str], *, is_all: bool) -> int:
     return reporting(common, body)
 
 
-def _project(common: Common, *, is_all: bool) -> model.Project:
+def _project(common: Common, report: Report, *, is_all: bool) -> model.Project:
     """The configuration's; all projects can be asked for without one."""
     try:
-        return session.load(common).project
+        return session.load(common, report).project
     except UsageError:
         if is_all and common.file is None:
             return model.Project(model.API_VERSION)

@@ -5,12 +5,18 @@ Comes in: nothing. Goes out: annotated types for the commands' parameters, and `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from devloop.cli import complete
+
+if TYPE_CHECKING:
+    from devloop.cli.outside import Outside
+    from devloop.cli.preferences import Preferences
 
 
 class Output(StrEnum):
@@ -37,7 +43,29 @@ Context = Annotated[
     typer.Option("--context", help="The kubeconfig context. Default: the configuration's, or the current one."),
 ]
 OutputFormat = Annotated[
-    Output, typer.Option("--output", "-o", help="text for people, json for one event a line (schemas/events-v1.json).")
+    Output | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="text for people, json for one event a line (schemas/events-v1.json).",
+        show_default=False,
+    ),
+]
+Profiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--profile",
+        "-p",
+        help="Lay this profile over the configuration; `-p -NAME` leaves one out. May be given again, or as a,b.",
+        metavar="NAME",
+        autocompletion=complete.profiles,
+    ),
+]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var", help="The value of a variable of the configuration; may be given again.", metavar="NAME=VALUE"
+    ),
 ]
 Verbose = Annotated[
     int,
@@ -75,7 +103,7 @@ class Watch(StrEnum):
 
 
 WatchOption = Annotated[
-    Watch,
+    Watch | None,
     typer.Option(
         "--watch",
         help="native: as the system reports it (polls where that fails); poll: look every 2 s; manual: on Enter, or a line of input.",
@@ -118,12 +146,31 @@ ToolOption = Annotated[
 ]
 
 
+def _preferences() -> Preferences:
+    from devloop.cli.preferences import Preferences
+
+    return Preferences()
+
+
+def _outside() -> Outside:
+    from devloop.cli.outside import Outside
+
+    return Outside()
+
+
 @dataclass(frozen=True)
 class Common:
-    """The shared options of one invocation."""
+    """The shared options of one invocation. `command`: its name. `profiles`: names, each perhaps with `-` before it. `outside`: what the
+    configuration hears of besides, over all readings of it.
+    """
 
     file: Path | None = None
     namespace: str | None = None
     context: str | None = None
     output: Output = Output.text
     verbose: int = 0
+    command: str = ""
+    profiles: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    preferences: Preferences = field(default_factory=_preferences)
+    outside: Outside = field(default_factory=_outside, compare=False, repr=False)

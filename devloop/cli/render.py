@@ -33,7 +33,7 @@ def render(common: Common, what: Sequence[str], *, folder: Path | None, is_offli
     """
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         units = chosen(loaded.project, what)
         if folder is not None:
             output_folder.check(folder)

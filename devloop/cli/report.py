@@ -25,12 +25,16 @@ BUG = 3
 
 @dataclass
 class Report:
-    """What a command's body reports to, and how it hears that it shall stop. `images`: artifact → ref, for the last event."""
+    """What a command's body reports to, and how it hears that it shall stop. `images`: artifact → ref, for the last event.
+
+    `profiles`: those that the configuration was read with, and why.
+    """
 
     emit: events.Emit
     clock: Callable[[], float]
     interrupts: interrupts.Interrupts
     images: Mapping[str, str] = field(default_factory=dict)
+    profiles: Mapping[str, str] = field(default_factory=dict)
 
     def fail(self, error: DevloopError) -> None:
         """Tells of a failure; of a wrong configuration, each problem by itself."""
@@ -49,9 +53,10 @@ def reporting(common: Common, body: Callable[[Report], int], *, to_stderr: bool 
     """Runs the body with a screen; returns its exit code, or that of what it raised. Blocks until all is written."""
     began_s = time.monotonic()
     bus = Bus(lambda: time.monotonic() - began_s)
+    emit = common.outside.masking(bus.emit)
     code = BUG
     with interrupts.listening() as asked, Scope("screen") as scope:
-        report = Report(bus.emit, lambda: time.monotonic() - began_s, asked)
+        report = Report(emit, lambda: time.monotonic() - began_s, asked)
         bus.subscribe(scope, _screen(common, to_stderr=to_stderr))
         try:
             code = body(report)
@@ -63,7 +68,7 @@ def reporting(common: Common, body: Callable[[Report], int], *, to_stderr: bool 
                 raise  # nobody asked for it, so it is a bug
             code = INTERRUPTED
         finally:
-            bus.emit(events.Session(state="ended", exit_code=code, images=report.images))
+            emit(events.Session(state="ended", exit_code=code, images=report.images))
             bus.close()
     return code
 

@@ -36,7 +36,7 @@ def history(common: Common, what: str | None) -> int:
     """
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         cluster = session.connect(common, loaded.project, report)
         with Scope("history") as scope, report.interrupts.during(scope.cancel):
             found = _Deployed.read(scope, cluster, loaded.project)
@@ -60,7 +60,7 @@ def rollback(common: Common, what: str | None, *, to: int | None, is_dry_run: bo
     """
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         cluster = session.connect(common, loaded.project, report)
         with Scope("rollback") as scope, report.interrupts.during(scope.cancel):
             found = _Deployed.read(scope, cluster, loaded.project)

@@ -38,7 +38,7 @@ def run(common: Common, options: RunOptions) -> int:
         images = options.images
         if images is not None and options.is_uncached:
             raise UsageError("--images builds nothing", where="--no-cache", hint="leave one of the two out")
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         plan = session.plan(loaded, session.asked_overrides(loaded) if options.is_dev else None)
         refs = {} if images is None else given.for_project(loaded.project, given.read(images), images)
         cluster = session.connect(common, loaded.project, report)

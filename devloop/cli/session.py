@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from devloop import builtin, events, graph
 from devloop.build import tags
 from devloop.cli.options import Common
+from devloop.cli.reading import load
 from devloop.cli.report import Report
 from devloop.config import load as config_load
 from devloop.config import model
@@ -33,12 +34,9 @@ from devloop.store.index import Index
 from devloop.store.passes import Passes
 from devloop.store.rebuilds import Rebuilds
 
+__all__ = ["Session", "asked_overrides", "connect", "exit_code", "load", "once", "open_doors", "plan"]
+
 RECOVERY_S = (0.5, 1.0, 2.0, 5.0)
-
-
-def load(common: Common) -> config_load.Loaded:
-    """Reads the configuration that the options name. Raises: ConfigError, UsageError."""
-    return config_load.load(config_load.find(common.file))
 
 
 def asked_overrides(loaded: config_load.Loaded) -> model.DevOverrides:
@@ -199,6 +197,7 @@ class Session:
                 project=self.steps.plan.project.metadata.name,
                 context=cluster.context if cluster else "",
                 namespace=cluster.namespace if cluster else "",
+                profiles=self.report.profiles,
             )
         )
 

@@ -20,7 +20,7 @@ def test(common: Common, names: Sequence[str]) -> int:
     """
 
     def body(report: Report) -> int:
-        loaded = session.load(common)
+        loaded = session.load(common, report)
         loaded = replace(loaded, project=_tested(loaded.project, names))
         with Scope("test") as scope, report.interrupts.during(scope.cancel):
             doors = session.open_doors(scope, None, lambda: session.connect(common, loaded.project, report).context)

@@ -15,6 +15,7 @@ class Hook:
     command: str = _doc(
         "A shell command. It gets IMAGE, IMAGE_REPO, IMAGE_TAG, BUILD_CONTEXT, PUSH_IMAGE and, for each required image, its ref.",
         examples=["go generate ./..."],
+        shell=True,
     )
     dir: str | None = _doc("Where it runs, relative to this file. Default: the build context.", default=None)
     os: tuple[str, ...] = _doc(
@@ -46,6 +47,7 @@ class UnitHook:
         "A shell command. It gets DEVLOOP_PROJECT, DEVLOOP_UNIT, DEVLOOP_NAMESPACE and DEVLOOP_CONTEXT; after rendering also "
         "DEVLOOP_MANIFESTS, a file with what was rendered.",
         examples=["./seed.sh", "rails db:migrate"],
+        shell=True,
     )
     resource: str | None = _doc(
         "Run it with `sh -c` in a pod of this `kind/name`, the newest that is ready, instead of on this machine. Around a deploy only.",

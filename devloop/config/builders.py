@@ -92,7 +92,9 @@ class CustomDependencies:
     paths: tuple[str, ...] = _doc("Files, folders or globs (`**` matches any depth).", default=(".",))
     ignore: tuple[str, ...] = _doc("Globs to leave out.", default=())
     command: str | None = _doc(
-        "A shell command, run in that folder, that prints the paths one a line; replaces `paths`.", default=None
+        "A shell command, run in that folder, that prints the paths one a line; replaces `paths`.",
+        default=None,
+        shell=True,
     )
 
 
@@ -105,6 +107,7 @@ class Custom:
         "for each required image, its ref, and must leave $IMAGE in the engine.",
         examples=["./build.sh", "docker build -t $IMAGE ."],
         also=("buildCommand",),
+        shell=True,
     )
     dependencies: CustomDependencies = _doc(
         "What the build reads; an edit of it builds again.", default=CustomDependencies()

@@ -78,6 +78,11 @@ class _Decoder:
                     found.place if found else node.place, f"`{field.key}` is missing", path, _example(field), taint=here
                 )
             return otherwise
+        if isinstance(found, Scalar) and found.is_broken:
+            self.tainted.add(here)
+            return otherwise
+        if self._parts and _is_open(field, found):
+            return otherwise
         self._parts += field.is_part
         value = self._value(field.shape, found, here)
         self._parts -= field.is_part
@@ -115,6 +120,9 @@ class _Decoder:
         )
 
     def _item(self, shape: Shape, node: Node, path: KeyPath) -> Any:
+        if isinstance(node, Scalar) and node.is_broken:
+            self.tainted.add(path)
+            return _empty(shape)
         value = self._value(shape, node, path)
         return _empty(shape) if value is _WRONG else value
 
@@ -138,6 +146,9 @@ class _Decoder:
         here = (*path, key.text)
         if not key.text.strip():
             self._wrong(key.place, "this name is empty", path)
+        if isinstance(node, Scalar) and node.is_broken:
+            self.tainted.add(here)
+            return ""
         if isinstance(node, Scalar) and node.kind != "nothing":
             text = self._usable(node, here)
             return "" if text is _WRONG else text
@@ -190,6 +201,12 @@ class _Decoder:
 
 def _is_nothing(node: Node) -> bool:
     return isinstance(node, Scalar) and node.kind == "nothing"
+
+
+def _is_open(field: Field, node: Node) -> bool:
+    """Whether variables decide what it is: in a profile they are filled in once it is laid over the rest."""
+    is_narrow = field.shape in ("whole", "flag", "whole or text") or bool(field.choices)
+    return is_narrow and isinstance(node, Scalar) and ("${" in node.text or bool(node.tag))
 
 
 def _empty(shape: Shape) -> Any:

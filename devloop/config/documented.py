@@ -10,12 +10,14 @@ from typing import Any
 
 
 def doc(text: str, **options: Any) -> Any:
-    """A dataclass field with its documentation, limits (of a list: of its length), examples, and the names under which other tools
-    know it (`also`); `part`: it holds a part of what it stands for, to be laid over the whole. Other options are those of
-    `dataclasses.field`.
+    """A dataclass field with its documentation, limits (of a list: of its length), examples, and the names under which other tools know
+    it (`also`); `part`: it holds a part of what it stands for, to be laid over the whole; `shell`: a shell fills in its variables. Other
+    options are those of `dataclasses.field`.
     """
     metadata = {"doc": text} | {
-        key: options.pop(key) for key in ("choices", "examples", "minimum", "maximum", "also", "part") if key in options
+        key: options.pop(key)
+        for key in ("choices", "examples", "minimum", "maximum", "also", "part", "shell")
+        if key in options
     }
     return dataclasses.field(metadata=metadata, **options)
 

@@ -1,26 +1,30 @@
 """From a path to a valid project, or to everything that is wrong with it.
 
-Comes in: what `-f` says. Goes out: the project with its defaults, the files that were read, and where each value is written. The steps
-are text → tree → profiles → model → defaults → rules. It keeps nothing between calls, so that a changed file is simply loaded again.
+Comes in: what `-f` says, and what is so around it. Goes out: the project with its defaults, the files that were read, and where each
+value is written. The steps are text → tree → profiles → variables → model → defaults → rules. It keeps nothing between calls, so that a
+changed file is simply loaded again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from devloop.config import defaults, files, model, profiles, tree, validate
+from devloop import globs
+from devloop.config import defaults, dotenv, files, model, profiles, substitution, syntax, tree, validate
 from devloop.config.decode import decode
 from devloop.config.paths import Positions, problem, untainted
 from devloop.config.profiles import NOWHERE, Facts
 from devloop.config.syntax import MAX_BYTES
 from devloop.config.tree import Map, Scalar
+from devloop.config.variables import NOTHING, Sources, Variables, mask
 from devloop.errors import ConfigError, Problem, UsageError
 
 _IN_PROFILE = ", at profiles["
 NAMES = ("devloop.yaml", "devloop.yml")
+DOTENV = ".env"
 
 _SMALLEST = (
     "write a devloop.yaml: apiVersion: devloop/v1; build: {artifacts: [{image: NAME}]}, for a Dockerfile in this folder; "
@@ -32,7 +36,8 @@ _SMALLEST = (
 class Loaded:
     """A valid configuration. `base`: the absolute folder that its paths are relative to; `files`: all that was read for it.
 
-    `active`: the profiles that are in it, with why; `warnings`: what is worth knowing about how it came to be.
+    `active`: the profiles that are in it, with why; `warnings`: what is worth knowing about how it came to be. `secrets`: values that must
+    not be shown; `exports`: those that shell commands are to have in their environment. `reads`: whether a path may change it.
     """
 
     project: model.Project
@@ -42,6 +47,9 @@ class Loaded:
     positions: Positions
     active: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    exports: Mapping[str, str] = field(default_factory=dict, repr=False)
+    reads: Callable[[Path], bool] = lambda _path: False
 
 
 def find(start: Path | None) -> Path:
@@ -65,28 +73,62 @@ def find(start: Path | None) -> Path:
     return asked
 
 
-def load(path: Path, asked: Sequence[str] = (), facts: Facts = NOWHERE) -> Loaded:
-    """Reads the configuration and all that it names on disk. Blocks on the disk. `asked`, `facts`: see profiles.apply.
+def load(path: Path, asked: Sequence[str] = (), facts: Facts = NOWHERE, sources: Sources = NOTHING) -> Loaded:
+    """Reads the configuration and all that it names on disk. Blocks on the disk, and on what `sources` run and ask.
 
-    Raises: ConfigError with every problem, in the order of their positions; UsageError when the file cannot be read.
+    `asked`, `facts`: see profiles.apply. Raises: ConfigError with every problem, in the order of their positions; UsageError when the file
+    cannot be read.
     """
     file = Path(os.path.abspath(path))
     read = tree.parse(_read(file), _shown(file))
     _require_version(read.root)
     applied = profiles.apply(read.root, asked, facts)
-    root = applied.root
-    decoded = decode(root, model.Project)
+    variables = _variables(applied.root, file.parent, sources)
+    substituted = substitution.substitute(applied.root, variables)
+    decoded = decode(substituted.root, model.Project)
     project = defaults.fill(decoded.value, file.parent)
-    positions = Positions(root)
+    positions = Positions(substituted.root)
     findings = [*validate.check(project, positions), *files.check(project, file.parent, positions)]
     problems = [
         *read.problems,
+        *substituted.problems,
         *decoded.problems,
         *(positions.problem(each) for each in untainted(findings, decoded.tainted)),
     ]
     if problems:
-        raise ConfigError(tuple(sorted(_told_once(problems), key=_position)))
-    return Loaded(project, file, file.parent, (file,), positions, applied.active, applied.warnings)
+        raise _wrong(problems, tuple(variables.secrets))
+    named = (globs.escape(file.name), DOTENV, *variables.patterns)
+    return Loaded(
+        project,
+        file,
+        file.parent,
+        globs.roots(file.parent, named),
+        positions,
+        applied.active,
+        (*applied.warnings, *_unused(variables)),
+        tuple(variables.secrets),
+        variables.exports,
+        globs.matcher(file.parent, named),
+    )
+
+
+def _variables(root: Map, base: Path, sources: Sources) -> Variables:
+    declared = decode(
+        Map(root.place, tuple(each for each in root.entries if each[0].text in ("vars", "apiVersion"))), model.Project
+    )
+    file = base / DOTENV
+    entries = dotenv.parse(syntax.to_text(_read(file), _shown(file)), _shown(file)) if file.is_file() else {}
+    return Variables(base, sources, entries, declared.value.vars)
+
+
+def _unused(variables: Variables) -> list[str]:
+    return [f"nothing in the configuration names the variable {each} of `--var`" for each in variables.unused()]
+
+
+def _wrong(problems: Sequence[Problem], secrets: Sequence[str]) -> ConfigError:
+    masked = mask(secrets)
+    found = [replace(each, message=masked(each.message), hint=each.hint and masked(each.hint)) for each in problems]
+    return ConfigError(tuple(sorted(_told_once(found), key=_position)))
 
 
 def _told_once(problems: Sequence[Problem]) -> Iterator[Problem]:

@@ -252,13 +252,45 @@ class Patch:
 
 
 @dataclass(frozen=True)
+class Variable:
+    """A variable, for `${NAME}` in the values of this file, and for its shell commands, which see it in their environment.
+
+    `--var`, the environment and the file `.env` beside this one say otherwise, in this order.
+    """
+
+    merged_by: ClassVar[tuple[str, ...]] = ("name",)
+    at_most_one: ClassVar[tuple[str, ...]] = ("default", "command")
+
+    name: str = _doc("Its name.", examples=["TAG"])
+    default: str | None = _doc("Its value when nothing else gives one; it may name other variables.", default=None)
+    command: str | None = _doc(
+        "A shell command, run in the folder of this file, whose output is the value.",
+        default=None,
+        examples=["git describe"],
+        shell=True,
+    )
+    inputs: tuple[str, ...] = _doc(
+        "Files or globs, relative to this file, that the output of the command hangs on: `dev` asks it again when they change, and "
+        "otherwise not. Without: whenever this file is read.",
+        default=(),
+    )
+    timeout_seconds: int = _doc("How long the command may take.", default=30, minimum=1)
+    prompt: str | None = _doc(
+        "A question to ask when nothing else but `default` gives a value; only on a terminal, and not with `--output json`.",
+        default=None,
+        examples=["Which database?"],
+    )
+    secret: bool = _doc("Never show its value: `***` stands for it in all that is printed.", default=False)
+
+
+@dataclass(frozen=True)
 class Profile:
     """Changes to the configuration that are made together, when asked for or when something is so.
 
-    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs`, `test`, `imagePaths` and `devOverrides` is laid over
-    the rest of the file: mappings merge, lists of named things merge by their names, anything else is replaced; `null` takes a value away.
-    Before a value, `!replace` puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry of that name
-    out of its list.
+    What it says of `metadata`, `build`, `deploy`, `cluster`, `portForward`, `logs`, `test`, `imagePaths`, `devOverrides` and `vars` is
+    laid over the rest of the file: mappings merge, lists of named things merge by their names, anything else is replaced; `null` takes a
+    value away. Before a value, `!replace` puts it in the place of all that is there, `!append` adds to a list, `!remove` takes the entry
+    of that name out of its list.
     """
 
     merged_by: ClassVar[tuple[str, ...]] = ("name",)
@@ -277,6 +309,7 @@ class Profile:
     test: tuple[ImageTest, ...] = _doc("As at the top.", part=True, default=())
     image_paths: tuple[ImagePaths, ...] = _doc("As at the top.", part=True, default=())
     dev_overrides: DevOverrides | None = _doc("As at the top.", part=True, default=None)
+    vars: tuple[Variable, ...] = _doc("As at the top.", part=True, default=())
 
 
 @dataclass(frozen=True)
@@ -298,3 +331,4 @@ class Project:
     dev_overrides: DevOverrides | None = _doc(
         "What `dev` has otherwise than the manifests say. Default: nothing.", default=None, examples=["fast"]
     )
+    vars: tuple[Variable, ...] = _doc("Variables for the values of this file.", default=())

@@ -40,6 +40,10 @@ class Positions:
         """Where the value begins; of a default, where that begins which it belongs to."""
         return self._trail(path)[-1].place
 
+    def node(self, path: KeyPath) -> Node:
+        """What is written there; of a default, what it belongs to."""
+        return self._trail(path)[-1]
+
     def where(self, path: KeyPath) -> str:
         """The place as `file:line:column`."""
         return str(self.place(path))

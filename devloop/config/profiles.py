@@ -18,7 +18,7 @@ from devloop.config.tree import List, Map, Node, Scalar
 from devloop.errors import UsageError
 
 _SECTIONS = frozenset(
-    {"metadata", "build", "deploy", "test", "cluster", "portForward", "logs", "imagePaths", "devOverrides"}
+    {"metadata", "build", "deploy", "test", "cluster", "portForward", "logs", "imagePaths", "devOverrides", "vars"}
 )
 
 

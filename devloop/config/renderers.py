@@ -35,6 +35,7 @@ class CustomRender:
         "A shell command that prints Kubernetes objects. It gets NAMESPACE and UNIT; what it writes to standard error is shown. In "
         "`then` it reads the objects that were rendered.",
         examples=["./render.sh", "cue export ./k8s --out yaml"],
+        shell=True,
     )
     dir: str = _doc("The folder that it runs in, relative to this file.", default=".")
     dependencies: CustomDependencies = _doc(

@@ -17,6 +17,7 @@ from devloop.config import model
 from devloop.config.shapes import Field, Many, Record, Shape, fields
 
 _TEXT = {"type": "string", "minLength": 1}
+_VARIABLE = {"type": "string", "pattern": r"\$\{"}  # filled in, and only then a number, a flag or one of the choices
 _SMALLEST = """```yaml
 apiVersion: devloop/v1
 build:
@@ -107,7 +108,8 @@ def _property(field: Field, prefix: str = "") -> dict[str, Any]:
             key: limit for key, limit in (("minimum", field.minimum), ("maximum", field.maximum)) if limit is not None
         }
     if field.choices:
-        made["enum"] = list(field.choices)
+        del made["type"], made["minLength"]
+        made["anyOf"] = [{"enum": list(field.choices)}, dict(_VARIABLE)]
     if _says_something(field) and not prefix:
         made["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
     if field.examples:
@@ -120,9 +122,9 @@ def _type(shape: Shape, prefix: str = "") -> dict[str, Any]:
         case "text":
             return dict(_TEXT)
         case "whole":
-            return {"type": "integer"}
+            return {"anyOf": [{"type": "integer"}, dict(_VARIABLE)]}
         case "flag":
-            return {"type": "boolean"}
+            return {"anyOf": [{"type": "boolean"}, dict(_VARIABLE)]}
         case "whole or text":
             return {"anyOf": [{"type": "integer"}, dict(_TEXT)]}
         case "texts":
@@ -163,6 +165,8 @@ One file says how images are built and how they are deployed. The smallest one:
 
 - It is YAML 1.2: `no` and `on` are text. Anchors, aliases and merge keys (`<<`) work.
 - Paths are relative to the folder of the file; absolute ones are allowed. Globs know `*`, `?`, `[a-z]` and `**` for any depth.
+- Values, but not names of fields, may hold variables: `${{NAME}}`, `${{NAME:-default}}`, `${{NAME:?message}}`; `$$` is a dollar. Shell
+  commands are left to the shell. [Profiles and variables](../configuration.md) says where values come from.
 - A field that is not known is an error. A field that is written with nothing after it counts as left out.
 - Editors complete and check it with the schema that `devloop schema` prints."""
 

@@ -44,7 +44,7 @@ Shape = Plain | Many | Record
 @dataclass(frozen=True)
 class Field:
     """A field of a record. `name`: in Python; `key`: in YAML. `default` counts unless it is required. `is_part`: it may say a part only of
-    what it stands for, since it is laid over the whole.
+    what it stands for, since it is laid over the whole. `is_shell`: it is a command, whose variables a shell fills in.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Field:
     maximum: int | None = None
     also: tuple[str, ...] = ()
     is_part: bool = False
+    is_shell: bool = False
 
 
 def fields(record: type[Any]) -> tuple[Field, ...]:
@@ -87,6 +88,7 @@ def _field(each: dataclasses.Field[Any], hint: Any) -> Field:
         maximum=each.metadata.get("maximum"),
         also=tuple(each.metadata.get("also", ())),
         is_part=each.metadata.get("part", False),
+        is_shell=each.metadata.get("shell", False),
     )
 
 

@@ -84,6 +84,10 @@ def invalid(error: yaml.YAMLError | ValueError | OverflowError, text: str, file:
     at, column = error.problem_mark.line, error.problem_mark.column
     if (tab := _tab(text, at, column)) is not None:
         return refused(file, at + 1, tab, "a tab in the indentation", "YAML is indented with spaces")
+    if context.startswith("while parsing a flow") and (found := _bare_variable(text, at)):
+        return refused(
+            file, at + 1, found, "`${` opens a mapping here", 'put the text with the variable in quotes: "${NAME}"'
+        )
     for in_context, in_problem, message, hint in _WORDS:
         if in_context in context and in_problem in problem:
             if "never closed" in message and error.context_mark is not None:
@@ -100,6 +104,14 @@ def refused(file: str, line: int, column: int, message: str, hint: str | None = 
 def _position(before: str) -> tuple[int, int]:
     lines = re.split(_LINE_BREAK, before)
     return len(lines), len(lines[-1]) + 1
+
+
+def _bare_variable(text: str, index: int) -> int:
+    """The column of a `${` between brackets that is in no quotes, 1-based; 0 when the line has none."""
+    lines = re.split(_LINE_BREAK, text)
+    line = lines[index] if index < len(lines) else ""
+    bare = re.sub(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'", lambda quoted: "_" * len(quoted[0]), line)
+    return bare.find("${") + 1
 
 
 def _tab(text: str, index: int, column: int) -> int | None:

@@ -19,7 +19,9 @@ class CustomTestDependencies:
     )
     ignore: tuple[str, ...] = _doc("Globs to leave out, relative to the context.", default=())
     command: str | None = _doc(
-        "A shell command, run in the context, that prints the paths one a line; replaces `paths`.", default=None
+        "A shell command, run in the context, that prints the paths one a line; replaces `paths`.",
+        default=None,
+        shell=True,
     )
 
 
@@ -30,6 +32,7 @@ class CustomTest:
     command: str = _doc(
         "A shell command, run in the context. It gets IMAGE, IMAGE_REPO and IMAGE_TAG; the image is in the engine.",
         examples=["docker run --rm $IMAGE python3 -m pytest"],
+        shell=True,
     )
     timeout_seconds: int = _doc("How long it may take; 0 for no limit.", default=0, minimum=0)
     dependencies: CustomTestDependencies = _doc(

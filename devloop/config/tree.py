@@ -1,8 +1,9 @@
 """YAML as a tree in which every value knows its file, line and column.
 
 Comes in: bytes. Goes out: nodes, with anchors, aliases and merge keys (`<<`) resolved and what can be read in spite of problems. Plain
-scalars mean what YAML 1.2 says (`no` is text). Of tags it knows YAML's own and those in MERGE_TAGS, which it keeps for `merge`; it
-never builds Python objects from them, never recurses on nesting, and refuses aliases that stand for more than a configuration can hold.
+scalars mean what YAML 1.2 says (`no` is text). Of tags it knows YAML's own and those in MERGE_TAGS and VALUE_TAGS, which it keeps for
+`merge` and `substitution`; it never builds Python objects from them, never recurses on nesting, and refuses aliases that stand for more
+than a configuration can hold.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _TAGS: Mapping[str, Kind] = {
 # How a value of a profile is laid over what is below it.
 MERGE_TAGS = frozenset({"!replace", "!append", "!remove"})
 _YAML_TAGS = "tag:yaml.org,2002:"
+# What a single value is besides its text: the output of a command, or not to be shown.
+VALUE_TAGS = frozenset({"!cmd", "!secret"})
 _COLLECTION_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
@@ -56,12 +59,18 @@ class Place:
 
 @dataclass(frozen=True)
 class Scalar:
-    """A single value, as its source text (without quotes), and what YAML takes it for."""
+    """A single value, as its source text (without quotes), and what YAML takes it for. `tag`: one of VALUE_TAGS, or "".
+
+    `origins`: what gave its text, if not the place alone. `is_broken`: it could not be had, and that is told.
+    """
 
     place: Place
     text: str
     kind: Kind = "text"
     is_merge_key: bool = False
+    tag: str = ""
+    origins: tuple[str, ...] = ()
+    is_broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,6 +225,8 @@ class _Builder:
                 raise _refused(
                     key.place, "a name of a field is wanted here", "put text that begins with `{` or `[` in quotes"
                 )
+            if key.tag:
+                raise _unknown_tag(key.place, key.tag)
             if key.is_merge_key:
                 for each in _merged(value):
                     merged |= {name: entry for name, entry in _by_name(each).items() if name not in merged}
@@ -249,19 +260,22 @@ def _merged(value: Node) -> Sequence[Map]:
 def _scalar(event: Any, place: Place) -> Scalar:
     text: str = event.value
     is_plain = not event.style
+    if event.tag in VALUE_TAGS:
+        return Scalar(place, text, tag=event.tag)
     if event.tag is not None and event.tag != "!":
         if event.tag not in _TAGS:
             raise _unknown_tag(place, event.tag)
         kind = _TAGS[event.tag]
         # `!!int x` is a number only if it looks like one.
-        return Scalar(place, text, kind if kind == "text" or _kind(text) == kind else "text")
+        return Scalar(place, text, kind if kind == "text" or kind_of(text) == kind else "text")
     if not is_plain or event.tag == "!":
         return Scalar(place, text)
-    return Scalar(place, text, _kind(text), is_merge_key=text == "<<")
+    return Scalar(place, text, kind_of(text), is_merge_key=text == "<<")
 
 
 @lru_cache(4096)  # files say the same words again and again
-def _kind(text: str) -> Kind:
+def kind_of(text: str) -> Kind:
+    """What YAML takes plain text for."""
     return next((kind for kind, pattern in _KINDS if re.fullmatch(pattern, text)), "text")
 
 

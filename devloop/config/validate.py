@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from devloop.config import model, names
 from devloop.config.paths import Finding, Positions
-from devloop.config.rules import around, artifacts, docker, finishing, profiles, tests, units
+from devloop.config.rules import around, artifacts, docker, finishing, profiles, tests, units, variables
 from devloop.config.rules.places import ROOT, UNITS, Rule, no_label
 
 
@@ -39,4 +39,5 @@ RULES: tuple[Rule, ...] = (
     *profiles.RULES,
     *tests.RULES,
     *finishing.RULES,
+    *variables.RULES,
 )

@@ -68,6 +68,15 @@ def load(context: str | None, namespace: str | None) -> Settings:
         raise _unusable(name, _sentence(exc), files) from exc
 
 
+def current() -> str:
+    """The name of the current context; "" when there is none, or no kubeconfig that can be read."""
+    kube_config: Any = kube_login.package().kube_config
+    try:
+        return _contexts(kube_config.KubeConfigMerger(os.pathsep.join(_files())))[1]
+    except kube_login.malformed():
+        return ""  # a command that needs it says what is wrong
+
+
 def in_cluster(account: Path, namespace: str | None) -> Settings:
     """The settings of a pod whose service account is mounted at `account`. Raises: UsageError."""
     from kubernetes import client

@@ -234,7 +234,13 @@ class Terminal:
 
     def _session(self, event: Session) -> Iterator[str]:
         if event.state == "started":
-            names = (("", event.project), ("context ", event.context), ("namespace ", event.namespace))
+            profiles = ", ".join(f"{name} ({why})" for name, why in event.profiles.items())
+            names = (
+                ("", event.project),
+                ("context ", event.context),
+                ("namespace ", event.namespace),
+                ("profiles ", profiles),
+            )
             yield " · ".join(
                 [self._paint("bold", f"devloop {event.command}"), *(label + name for label, name in names if name)]
             )

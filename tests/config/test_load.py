@@ -152,7 +152,11 @@ def test_places_are_relative_to_where_one_is_or_absolute(shop: Path, monkeypatch
 def test_what_was_read_is_absolute(shop: Path) -> None:
     (shop / "devloop.yaml").write_text(SMALLEST, encoding="utf-8")
     found = load(Path("devloop.yaml"))
-    assert (found.file, found.base, found.files) == (shop / "devloop.yaml", shop, (shop / "devloop.yaml",))
+    assert (found.file, found.base, found.files) == (
+        shop / "devloop.yaml",
+        shop,
+        (shop / ".env", shop / "devloop.yaml"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def test_what_has_the_wrong_shape_is_wrong_for_both(name: str) -> None:
         "{apiVersion: devloop/v1, deploy: [{kustomize: overlays/dev}]}",
         "{apiVersion: devloop/v1, deploy: [{helm: {chart: c, set: {a: 1, b: true, c: x, d: 1.5}}}]}",
         "{apiVersion: devloop/v1, portForward: [{resource: svc/a, port: http, localPort: 1}]}",
+        "{apiVersion: devloop/v1, build: {concurrency: '${N:-2}'}, logs: {enabled: '${E}', prefix: '${P}'}}",
     ],
 )
 def test_what_the_loader_takes_is_valid(text: str) -> None:

@@ -24,6 +24,7 @@ EXAMPLES = {
     "custom-renderer": {18091: "Eggs", 18092: "Soup"},
     "ko": {18086: "Hello from ko!"},
     "multi": {18084: "", 18085: ""},
+    "profiles": {18094: "Hello, everybody!"},
     "tests": {18090: "Hello, stranger!"},
 }
 

@@ -1,0 +1,61 @@
+"""Reads the configuration with all that it hears of: the options, the environment, the kubeconfig, commands and the user.
+
+Comes in: the shared options. Goes out: what `config.load` makes of them. It remembers nothing itself; `Common.outside` does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+from devloop import events
+from devloop.cli.options import Common, Output
+from devloop.cli.report import Report
+from devloop.config import load as config_load
+from devloop.config.profiles import Facts
+from devloop.scope import Scope
+
+
+def load(common: Common, report: Report, within: Scope | None = None) -> config_load.Loaded:
+    """Reads the configuration that the options name; tells what is worth knowing about it. Blocks on its commands and on the user.
+
+    `within`: the scope of a session that reads it again; then nobody is asked anything new. Raises: ConfigError, UsageError, Cancelled.
+    """
+    if within is not None:
+        with within.child("configuration") as scope:
+            return _load(common, report, scope, is_again=True)
+    with Scope("configuration") as scope, report.interrupts.during(scope.cancel):
+        return _load(common, report, scope, is_again=False)
+
+
+def _load(common: Common, report: Report, scope: Scope, *, is_again: bool) -> config_load.Loaded:
+    said, outside = common.preferences, common.outside
+    context = _context(common)
+    may_ask = not is_again and common.output is Output.text
+    facts = Facts(common.command, _system(), outside.env, context)
+    asked = said.profiles(common.profiles, context)
+    sources = outside.sources(scope, common.variables, may_ask=may_ask)
+    loaded = config_load.load(config_load.find(common.file), asked, facts, sources)
+    outside.keep(loaded.secrets, loaded.exports)
+    report.profiles = dict(loaded.active)
+    if not is_again:
+        for warning in loaded.warnings:
+            report.emit(events.Notice(message=warning))
+    cluster = said.cluster(loaded.project.cluster, common.context, context)
+    return replace(loaded, project=replace(loaded.project, cluster=cluster))
+
+
+def _context(common: Common) -> Callable[[], str]:
+    @cache
+    def ask() -> str:
+        from devloop.effects import kubeconfig
+
+        return common.context or common.preferences.general.context or kubeconfig.current()
+
+    return ask
+
+
+def _system() -> str:
+    return {"win32": "windows"}.get(sys.platform, sys.platform)

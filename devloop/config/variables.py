@@ -1,0 +1,261 @@
+"""Variables: where their values come from.
+
+Comes in: what the file declares, the `.env` beside it, what the command line and the environment say, and two functions, to run a command
+and to ask the user. Goes out: the value of a name with what gave it, or why there is none; which files that hangs on; which values are
+secret. It starts nothing and prints nothing by itself. The first of these that knows a name decides: `--var`, the environment, `.env`,
+`vars` of the file. Facts of git have names of their own.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devloop import globs
+from devloop.config import model
+from devloop.config.dotenv import Entry
+from devloop.config.expansion import Malformed, Reference, pieces, shell_names
+from devloop.config.names import did_you_mean
+from devloop.errors import DevloopError, UsageError
+
+_GIT = {
+    "git.commit": "git rev-parse HEAD",
+    "git.shortCommit": "git rev-parse --short HEAD",
+    "git.branch": "git rev-parse --abbrev-ref HEAD",
+    "git.dirty": 'test -z "$(git status --porcelain)" && echo false || echo true',
+}
+_GIT_FILES = "git rev-parse --git-path HEAD --git-path logs/HEAD"
+COMMAND_S = 30
+
+
+@dataclass(frozen=True)
+class Command:
+    """A shell command whose output is a value. `inputs`: patterns of what the output hangs on; without any, it is asked each time."""
+
+    text: str
+    folder: Path
+    timeout_s: float = COMMAND_S
+    inputs: tuple[str, ...] = ()
+
+
+def _runs_nothing(command: Command) -> str:
+    raise UsageError(f"no command is run here: {command.text}")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is known outside the file. `given`: by `--var`. `run`: a command's output, without the line's end; raises DevloopError.
+
+    `ask`: the user, with a question, the default answer and whether the answer is a secret; the answer is None when nobody can be asked.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    run: Callable[[Command], str] = _runs_nothing
+    ask: Callable[[str, str, bool], str | None] = lambda _question, _default, _is_secret: None
+
+
+NOTHING = Sources()
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value. `origins`: what gave it, in words."""
+
+    text: str
+    origins: tuple[str, ...] = ()
+    is_secret: bool = False
+
+
+class Unresolved(Exception):
+    """There is no value. Every reason, with what to do about it."""
+
+    def __init__(self, *reasons: tuple[str, str | None]) -> None:
+        super().__init__(reasons[0][0])
+        self.reasons = reasons
+
+
+class Variables:
+    """The values of one reading of the file. Each is made when it is first asked for, so that what nothing names need not be there.
+
+    `used`: the names that were asked for. `patterns`: the files that values hang on. `secrets`: values that must not be shown. `exports`:
+    secrets that a shell command names, which are given to it in its environment, not in its text.
+    """
+
+    def __init__(
+        self, base: Path, sources: Sources, dotenv: Mapping[str, Entry], declared: Iterable[model.Variable]
+    ) -> None:
+        self.used: dict[str, None] = {}
+        self.patterns: dict[str, None] = {}
+        self.secrets: dict[str, None] = {}
+        self.exports: dict[str, str] = {}
+        self.base = base
+        self._sources = sources
+        self._dotenv = dotenv
+        self._declared = {each.name: each for each in declared}
+        self._known: dict[str, Value | Unresolved] = {}
+        self._open: list[str] = []
+
+    def of(self, name: str) -> Value:
+        """The variable's value. May run a command or ask the user, once. Raises: Unresolved."""
+        self.used[name] = None
+        if name in self._open:
+            way = " → ".join((*self._open[self._open.index(name) :], name))
+            raise Unresolved((f"`{name}` hangs on itself: {way}", "give one of them a value of its own"))
+        if name not in self._known:
+            self._open.append(name)
+            try:
+                self._known[name] = self._found(name)
+            except Unresolved as exc:
+                self._known[name] = exc
+            finally:
+                self._open.pop()
+        known = self._known[name]
+        if isinstance(known, Unresolved):
+            raise known
+        if known.is_secret:
+            self.hide(known.text)
+        return known
+
+    def expand(self, text: str) -> Value:
+        """The text with its variables filled in. Raises: Unresolved with all that have no value; Malformed."""
+        made, is_secret = "", False
+        origins: list[str] = []
+        wrong: list[tuple[str, str | None]] = []
+        for piece in pieces(text):
+            if isinstance(piece, str):
+                made += piece
+                continue
+            try:
+                value = self._referred(piece)
+            except Unresolved as exc:
+                wrong += exc.reasons
+                continue
+            made, is_secret = made + value.text, is_secret or value.is_secret
+            origins += value.origins
+        if wrong:
+            raise Unresolved(*dict.fromkeys(wrong))
+        return Value(made, tuple(dict.fromkeys(origins)), is_secret)
+
+    def output(self, command: Command) -> str:
+        """What the command prints. Raises: Unresolved."""
+        self.patterns |= dict.fromkeys(command.inputs)
+        try:
+            return self._sources.run(command)
+        except DevloopError as exc:
+            last = f": {exc.evidence[-1]}" if exc.evidence else ""
+            raise Unresolved((exc.message + last, exc.hint)) from exc
+
+    def in_shell(self, command: str) -> str:
+        """The command with assignments before it of the variables that it names and its environment does not have.
+
+        So they are part of what it is, and it counts as changed when they do. What devloop itself sets for the command stands.
+        """
+        before = []
+        for name in shell_names(command):
+            if name not in self._sources.given and not self._is_ours(name):
+                continue
+            value = self.of(name)
+            if name in self._sources.env and name not in self._sources.given:
+                continue  # it has it already
+            if value.is_secret:
+                self.exports[name] = value.text
+            elif name in self._sources.given:
+                before.append(f"export {name}={shlex.quote(value.text)}; ")
+            else:
+                before.append(f"{name}=${{{name}-{shlex.quote(value.text)}}}; export {name}; ")
+        return "".join(before) + command
+
+    def hide(self, text: str) -> None:
+        """The text must not be shown, and no line of it."""
+        self.secrets |= dict.fromkeys(each for each in (text, *text.splitlines()) if each.strip())
+
+    def unused(self) -> list[str]:
+        """Variables of the command line that nothing names."""
+        return [each for each in self._sources.given if each not in self.used]
+
+    def _is_ours(self, name: str) -> bool:
+        return name in self._dotenv or name in self._declared
+
+    def _referred(self, reference: Reference) -> Value:
+        try:
+            found = self.of(reference.name)
+        except Unresolved:
+            if not reference.operator or self._is_known(reference.name):
+                raise
+            found = Value("")
+        if found.text or not reference.operator:
+            return found
+        argument = self.expand(reference.argument)
+        if reference.operator == ":?":
+            raise Unresolved((argument.text or f"`{reference.name}` is not set", _how_to_set(reference.name)))
+        return Value(argument.text, (*argument.origins, f"the default of {reference.name}"), argument.is_secret)
+
+    def _is_known(self, name: str) -> bool:
+        return name in _GIT or name in self._declared
+
+    def _found(self, name: str) -> Value:
+        if name.startswith("git."):
+            return self._of_git(name)
+        declared = self._declared.get(name)
+        is_secret = declared is not None and declared.secret
+        for values, what in ((self._sources.given, f"--var {name}"), (self._sources.env, f"{name} of the environment")):
+            if name in values:
+                return Value(values[name], (what,), is_secret)
+        if name in self._dotenv:
+            return Value(self._dotenv[name].value, (f"{name} of .env:{self._dotenv[name].line}",), is_secret)
+        if declared is None:
+            known = [*self._declared, *self._sources.given, *self._dotenv, *self._sources.env]
+            raise Unresolved((f"`{name}` is not set", did_you_mean(name, known, _how_to_set(name))))
+        return self._of_file(declared)
+
+    def _of_file(self, declared: model.Variable) -> Value:
+        origin = (f"{declared.name} of vars",)
+        if declared.command is not None:
+            command = Command(self.in_shell(declared.command), self.base, declared.timeout_seconds, declared.inputs)
+            return Value(self.output(command), (*origin, f"the output of {declared.command}"), declared.secret)
+        default = Value("") if declared.default is None else self._default(declared)
+        answer = self._sources.ask(declared.prompt, default.text, declared.secret) if declared.prompt else None
+        if answer is not None:
+            return Value(answer, (*origin, "the answer to its prompt"), declared.secret)
+        if declared.default is not None:
+            return Value(default.text, (*origin, *default.origins), declared.secret or default.is_secret)
+        how = "nobody can be asked for it here" if declared.prompt is not None else "its entry in `vars` gives no value"
+        raise Unresolved((f"`{declared.name}` is not set, and {how}", _how_to_set(declared.name)))
+
+    def _default(self, declared: model.Variable) -> Value:
+        try:
+            return self.expand(declared.default or "")
+        except Malformed as exc:
+            raise Unresolved((f"the default of `{declared.name}`: {exc}", "`$$` is a dollar")) from exc
+
+    def _of_git(self, name: str) -> Value:
+        if name not in _GIT:
+            raise Unresolved((f"`{name}` is no fact of git", did_you_mean(name, _GIT, f"known are {_listed(_GIT)}")))
+        text = self.output(Command(_GIT[name], self.base))
+        self.patterns |= dict.fromkeys(
+            globs.escape(each) for each in self.output(Command(_GIT_FILES, self.base)).splitlines()
+        )
+        return Value(text, (f"git, {name}",))
+
+
+def _how_to_set(name: str) -> str:
+    return f"set it with `--var {name}=…`, in the environment or in `.env`"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def mask(secrets: Sequence[str]) -> Callable[[str], str]:
+    """Writes `***` for each of the secrets."""
+    hidden = sorted(secrets, key=len, reverse=True)
+
+    def masked(text: str) -> str:
+        for secret in hidden:
+            text = text.replace(secret, "***")
+        return text
+
+    return masked
