@@ -126,6 +126,7 @@ FULL: list[events.AnyEvent] = [
         images=("a:1",),
         digest="d",
         cause="c",
+        status="deployed",
     ),
     events.Removed(
         state="kept",

@@ -83,11 +83,15 @@ def diff(
     context: Context = None,
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
+    force_conflicts: ForceConflicts = False,
+    recreate: Recreate = None,
 ) -> int:
     """Say what `devloop run` would change in the cluster now. Exits with 0 when nothing, 1 when something, 2 on errors."""
+    from devloop.cli.consent import consent
     from devloop.cli.diff import diff as body
 
-    return body(Common(file, namespace, context, output, verbose), units or ())
+    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
+    return body(Common(file, namespace, context, output, verbose), units or (), consent=allowed)
 
 
 def ls(
@@ -115,7 +119,7 @@ def history(
     output: OutputFormat = Output.text,
     verbose: Verbose = 0,
 ) -> int:
-    """List the revisions of the workloads that the cluster remembers, with their images."""
+    """List the revisions of workloads and releases that the cluster remembers, with their images."""
     from devloop.cli.rollback import history as body
 
     return body(Common(file, namespace, context, output, verbose), what)
@@ -133,7 +137,9 @@ def rollback(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> int:
-    """Bring back the pods of an earlier revision, and wait until they are ready. The next apply brings back what is on disk."""
+    """Bring back the pods of an earlier revision, or a release by helm, and wait until they are ready. The next apply brings back what is
+    on disk; a release stays until something changes there.
+    """
     from devloop.cli.rollback import rollback as body
 
     return body(Common(file, namespace, context, output, verbose), what, to=to, is_dry_run=dry_run)

@@ -19,7 +19,7 @@ from devloop.products import Manifest, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
 
-Action = Literal["create", "change", "adopt", "recreate", "delete"]
+Action = Literal["create", "change", "adopt", "recreate", "delete", "install", "upgrade", "uninstall"]
 MASK = "***"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # the whole object once more, a Secret's values too
 _SECRET_FIELDS = ("data", "stringData")
@@ -29,7 +29,10 @@ _KEYS = ("name", "key", "containerPort", "port", "mountPath", "devicePath", "top
 
 @dataclass(frozen=True)
 class Difference:
-    """An object that an apply would change. `before`, `after`: without what only the server sets, secrets masked; None: not there."""
+    """An object that an apply would change. `before`, `after`: without what only the server sets, secrets masked; None: not there.
+
+    `base`: what `before` is of.
+    """
 
     ref: ObjectRef
     action: Action
@@ -37,6 +40,7 @@ class Difference:
     why: str
     before: Object | None
     after: Object | None
+    base: str = "live"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from devloop.deploy import namespaces
 from devloop.errors import StepFailed
 from devloop.graph import Node, unit_target
 from devloop.loop.messages import Start
-from devloop.loop.release_steps import ReleaseSteps, is_release
+from devloop.loop.release_steps import ReleaseSteps
+from devloop.loop.releases import is_release
 from devloop.loop.state import MANIFESTS
 from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
