@@ -60,6 +60,7 @@ FULL: list[events.AnyEvent] = [
         builds_on=("image/b",),
         images=("busybox:1.37",),
         feeds=("deploy/c",),
+        uses=("a at .spec.image of myapp/a (k8s/a.yaml:1): imagePaths[0]",),
         owed=True,
         why=("the engine has no such image",),
     ),
