@@ -147,6 +147,15 @@ def _moved(update: int, release: Release, done: Upgraded) -> events.Notice:
     )
 
 
+def not_overridden(update: int, unit: model.Unit) -> events.Notice:
+    """That a release is not changed as `devOverrides` say."""
+    return events.Notice(
+        update=update,
+        message=f"deploy/{unit.name}: `devOverrides` change nothing of a release, which helm deploys as the chart renders it",
+        hint="have a values file for development set replicas and probes, or use `mode: template`",
+    )
+
+
 def _never_pulled(update: int, release: Release, where: str) -> events.Notice:
     return events.Notice(
         update=update,

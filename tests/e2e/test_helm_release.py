@@ -365,7 +365,7 @@ def test_an_image_goes_in_by_values_and_an_edit_is_one_revision(
     image = project.image("web")
     chart = project.manifest("web").replace(image, '"{{ .Values.image.repository }}:{{ .Values.image.tag }}"')
     mapped = f"images: [{{image: {image}, repository: image.repository, tag: image.tag}}]"
-    config = project.config().replace(
+    config = project.config("devOverrides: fast\n").replace(
         "manifests: [k8s/*.yaml]", f"helm: {{chart: chart, mode: release, release: web, {mapped}}}"
     )
     write(
@@ -392,6 +392,8 @@ def test_an_image_goes_in_by_values_and_an_edit_is_one_revision(
     }
     assert kubectl.json("get", "deployment", "web")["spec"]["template"]["spec"]["containers"][0]["image"] == built
     assert helm.history() == [(1, "superseded"), (2, "deployed")]
+    notices = [each["message"] for each in dev.events if each["kind"] == "notice"]
+    assert len([each for each in notices if "`devOverrides` change nothing of a release" in each]) == 1
     assert json.loads(helm.run("get", "values", "web", "-o", "json"))["image"] == dict(
         zip(("repository", "tag"), built.rsplit(":", 1), strict=True)
     )
