@@ -66,6 +66,7 @@ def compared(scope: Scope, cluster: Cluster, units: RenderedUnits, unit: model.U
             found,
             was=was,
             now=units.finished[unit.name].manifests,
+            definitions=[each for one in units.finished.values() for each in one.manifests],
             is_adopting="--take-ownership" in unit.helm.args,
         )
     return changes, found

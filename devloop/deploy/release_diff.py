@@ -40,18 +40,21 @@ def differences(
     *,
     was: Sequence[Manifest],
     now: Sequence[Manifest],
+    definitions: Sequence[Manifest] = (),
     is_adopting: bool = False,
 ) -> Differences:
-    """What helm would do. `was`: the objects of the last revision; `now`: as rendered, with images. `is_adopting`: helm may take over
-    what is nobody's.
+    """What helm would do. `was`: the objects of the last revision; `now`: as rendered, with images. `definitions`: manifests of others
+    that may define kinds. `is_adopting`: helm may take over what is nobody's.
 
     Blocks. Raises: StepFailed for kinds that the cluster does not know; ApiRefusal, Unavailable.
     """
     before = {marks.key(each.ref): each for each in resolve(scope, cluster, was, release.namespace)}
     if not standing.is_due:
         return Differences(same=len(before))
-    rendered = [each for each in now if _is_of_release(each, is_new=standing.latest is None)]
-    after = {marks.key(each.ref): each for each in resolve(scope, cluster, rendered, release.namespace)}
+    rendered = [each for each in now if _is_of_release(scope, cluster, each, is_new=standing.latest is None)]
+    after = {
+        marks.key(each.ref): each for each in resolve(scope, cluster, rendered, release.namespace, (*now, *definitions))
+    }
     itself = Difference(
         ref_of(release), "install" if standing.latest is None else "upgrade", "", standing.why, None, None
     )
@@ -94,11 +97,13 @@ def changes(before: Objects, after: Objects, base: str) -> list[Difference]:
     return found
 
 
-def _is_of_release(manifest: Manifest, *, is_new: bool) -> bool:
-    """Hooks are no part of a revision, and what is in `crds/` is installed once and never upgraded."""
-    annotations = manifest.object["metadata"].get("annotations") or {}
-    is_first_only = manifest.object["kind"] == "CustomResourceDefinition" and "/crds/" in manifest.source
-    return _HOOK not in annotations and (is_new or not is_first_only)
+def _is_of_release(scope: Scope, cluster: Cluster, manifest: Manifest, *, is_new: bool) -> bool:
+    """Hooks are no part of a revision. What is in `crds/` is installed once, unless it is there, and never upgraded."""
+    if _HOOK in (manifest.object["metadata"].get("annotations") or {}):
+        return False
+    if manifest.object["kind"] != "CustomResourceDefinition" or "/crds/" not in manifest.source:
+        return True
+    return is_new and cluster.get(scope, marks.ref_of(manifest.object)) is None
 
 
 def is_kept(obj: Object) -> bool:
