@@ -99,7 +99,7 @@ class Way:
         """Tells what the revisions have otherwise. Raises: StepFailed."""
         source = f"revision {self.to.number}"
         ref = release_diff.ref_of(self.release)
-        self.report.emit(differences.event(Difference(ref, "change", source, f"to {source}", None, None), self._unit))
+        self.report.emit(differences.event(Difference(ref, "change", "", f"to {source}", None, None), self._unit))
         before, after = self._objects(scope, self.latest), self._objects(scope, self.to)
         for each in release_diff.between(before, after, f"revision {self.latest.number}"):
             self.report.emit(differences.event(each, self._unit))

@@ -353,6 +353,8 @@ def test_a_release_that_is_to_be_one_no_more_is_told_with_the_way_out(
     write(project, {"devloop.yaml": CONFIG.replace("mode: release, ", "")})
     (failed,) = run(code=1).of(kind="step", state="failed")
     assert f"`helm uninstall web -n {kubectl.namespace}` makes way" in failed["hint"]
+    (error,) = run("diff", code=2).of(kind="error")
+    assert error["hint"] == failed["hint"]
     helm.run("uninstall", "web")
     run()
     assert (value(kubectl), helm.releases()) == ("first", [])
