@@ -120,6 +120,10 @@ def messages(done: Completed) -> str:
     return "\n".join(each["message"] for each in done.of(kind="notice"))
 
 
+def removed(done: Completed) -> list[tuple[str, str]]:
+    return [(each["state"], each["resource"]) for each in done.of(kind="removed")]
+
+
 Run = Callable[..., Completed]
 
 
@@ -259,7 +263,7 @@ def test_a_namespace_is_made_when_asked_for(run: Run, project: Path, kubectl: Ku
         write(project, {"devloop.yaml": text.replace("mode: release", "mode: release, createNamespace: true")})
         run()
         assert value(there) == "first"
-        assert "deleted release web" in messages(run("delete"))
+        assert removed(run("delete")) == [("deleted", "release/web")]
         assert there.snapshot() == {}
         assert kubectl.run("get", "namespace", other, "-o", "name").strip() == f"namespace/{other}"
     finally:
@@ -286,14 +290,14 @@ def test_units_that_are_only_rendered_may_share_a_namespace_that_they_ask_for(
 
 def test_delete_uninstalls_from_anywhere(run: Run, project: Path, kubectl: Kubectl, helm: Helm) -> None:
     run()
-    assert "would delete release web" in messages(run("delete", "--dry-run"))
+    assert removed(run("delete", "--dry-run")) == [("would delete", "release/web")]
     assert helm.releases() == ["web"]
     shutil.rmtree(project / "chart")
     write(
         project,
         {"devloop.yaml": CONFIG.partition("deploy:")[0] + "deploy: [{manifests: [one.yaml]}]\n", "one.yaml": ""},
     )
-    assert "deleted release web" in messages(run("delete"))
+    assert removed(run("delete")) == [("deleted", "release/web")]
     assert helm.releases() == []
     assert kubectl.snapshot() == {}
     assert "deleted nothing" in messages(run("delete"))
