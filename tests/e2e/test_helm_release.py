@@ -408,13 +408,16 @@ def test_an_image_goes_in_by_values_and_an_edit_is_one_revision(
     history = there.run("history", "release/web").of(kind="revision")
     assert [len(each["images"]) for each in history] == [1, 1]
     assert history[1]["images"] == [built]
-    project.edit("third")
-    (change,) = there.run("diff").of(kind="difference", resource="deployment/web")
+    # Another checkout, whose edit the session does not see.
+    other = shutil.copytree(project.folder, tmp_path / "elsewhere" / "p")
+    write(other, {"web/index.html": "third"})
+    (change,) = devloop.at(other).run("diff").of(kind="difference", resource="deployment/web")
     lines = [line for line in change["diff"][2:] if line[0] in "+-"]
     assert len(lines) == 2
     assert lines[0].strip("- ") == f"image: {built}"
     assert lines[1].startswith("+")
     assert f"image: {image}:" in lines[1]
+    write(project.folder, {"web/index.html": "third"})
     dev.wait_event(kind="update", update=3, state="ready", timeout_s=90)
     (deployed,) = kubectl.json("get", "deployment", "web")["spec"]["template"]["spec"]["containers"]
     assert lines[1].endswith(f"image: {deployed['image']}")
