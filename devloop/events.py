@@ -20,6 +20,7 @@ UpdateState = Literal["started", "ready", "failed"]
 SetupState = Literal["would write", "written"]
 Verdict = Literal["ok", "warning", "problem"]
 RemovedState = Literal["deleted", "would delete", "kept"]
+OwnedState = Literal["ready", "waiting", "failed", "deleting"]
 
 
 def _doc(text: str, **options: Any) -> Any:
@@ -211,11 +212,11 @@ class Difference(Event):
     """An object that an apply would change; `devloop diff`, `--dry-run` and `devloop rollback` tell it."""
 
     kind: ClassVar[str] = "difference"
-    action: Literal["create", "change", "adopt", "recreate", "delete"] = _doc(
-        "What would be done: `adopt` takes over what was there before; `recreate` deletes and makes anew."
+    action: Literal["create", "change", "adopt", "recreate", "delete", "install", "upgrade", "uninstall"] = _doc(
+        "What would be done: `adopt` takes over what was there before; `recreate` deletes and makes anew; the last three are of releases."
     )
-    resource: str = _doc("`kind/name`.")
-    api_version: str = _doc("Its apiVersion.")
+    resource: str = _doc("`kind/name`; of a release of Helm, `release/name`.")
+    api_version: str = _doc("Its apiVersion; empty for a release.")
     namespace: str = _doc("Its namespace; empty for what has none.", default="")
     unit: str = _doc("The unit that it belongs to.", default="")
     source: str = _doc("Where it is written, or was when it was last applied.", default="")
@@ -233,11 +234,13 @@ class Owned(Event):
     kind: ClassVar[str] = "object"
     project: str = _doc("The project, as `NAMESPACE/NAME`.")
     unit: str = _doc("The unit that applied it.", default="")
-    resource: str = _doc("`kind/name`.")
-    api_version: str = _doc("Its apiVersion.")
+    resource: str = _doc("`kind/name`; of a release of Helm, `release/name`.")
+    api_version: str = _doc("Its apiVersion; empty for a release.")
     namespace: str = _doc("Its namespace; empty for what has none.", default="")
-    source: str = _doc("The file that it was last applied from.", default="")
-    state: Literal["ready", "waiting", "failed", "deleting"] = _doc("Whether it does its work.")
+    source: str = _doc(
+        "The file that it was last applied from; of a release the chart, of its objects the template.", default=""
+    )
+    state: OwnedState = _doc("Whether it does its work.")
     why: str = _doc("What it waits for, or why it failed; or that it was rolled back.", default="")
     age_s: float = _doc("How long ago it was made.")
     images: tuple[str, ...] = _doc("The images that its containers run, by their refs.", default=())
@@ -246,18 +249,19 @@ class Owned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Revision(Event):
-    """A revision of a workload that the cluster remembers; `devloop history` tells it."""
+    """A revision of a workload or a release that the cluster remembers; `devloop history` tells it."""
 
     kind: ClassVar[str] = "revision"
-    unit: str = _doc("The unit of the workload.")
-    resource: str = _doc("`kind/name`.")
+    unit: str = _doc("The unit that it is of.")
+    resource: str = _doc("`kind/name`; of a release of Helm, `release/name`.")
     namespace: str = _doc("Its namespace.")
     revision: int = _doc("Its number; rolling back to a revision gives it a new one.")
     is_current: bool = _doc("Whether it is what is deployed.")
     age_s: float = _doc("How long ago it was first deployed.")
     images: tuple[str, ...] = _doc("The images of its containers, by their refs.")
     digest: str = _doc("The digest of what devloop applied last with it, if that is known.", default="")
-    cause: str = _doc("Why it came about, as its annotations say.", default="")
+    cause: str = _doc("Why it came about, as its annotations or helm say.", default="")
+    status: str = _doc("Helm's word for the state of a release's revision.", default="")
 
 
 @dataclass(frozen=True, kw_only=True)

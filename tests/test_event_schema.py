@@ -59,8 +59,8 @@ FULL: list[events.AnyEvent] = [
         files=("a.py",),
         builds_on=("image/b",),
         images=("busybox:1.37",),
-        uses=("k8s/api.yaml",),
         feeds=("deploy/c",),
+        uses=("a at .spec.image of myapp/a (k8s/a.yaml:1): imagePaths[0]",),
         owed=True,
         why=("the engine has no such image",),
     ),
@@ -127,6 +127,7 @@ FULL: list[events.AnyEvent] = [
         images=("a:1",),
         digest="d",
         cause="c",
+        status="deployed",
     ),
     events.Removed(
         state="kept",

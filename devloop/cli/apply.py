@@ -52,7 +52,7 @@ def apply(common: Common, sources: Sequence[str], *, is_dry_run: bool, consent: 
                 known_units=frozenset({UNIT, *(each.name for each in loaded.project.deploy)}),
             )
             if is_dry_run:
-                code = _compare(scope, plan, doors, refs, report)
+                code = _compare(scope, plan, doors, refs, report, consent=consent)
                 scope.cancel()
                 return code
             current = session.Session(
@@ -74,7 +74,7 @@ def apply(common: Common, sources: Sequence[str], *, is_dry_run: bool, consent: 
     return reporting(common, body)
 
 
-def _compare(scope: Scope, plan: Plan, doors: Doors, refs: dict[str, str], report: Report) -> int:
+def _compare(scope: Scope, plan: Plan, doors: Doors, refs: dict[str, str], report: Report, *, consent: Consent) -> int:
     """Tells what would change; 1 when the server would not take it."""
     cluster, tools = doors.cluster, Tools(doors.processes, doors.engine)
     assert cluster is not None
@@ -88,8 +88,8 @@ def _compare(scope: Scope, plan: Plan, doors: Doors, refs: dict[str, str], repor
     }
     pulled = named if registry else [artifact for artifact, ref in named.items() if "@" in ref]
     filled = images.fill(manifests, named, tuple(refs), plan.table, pulled)
-    comparison = Comparison(scope, cluster, report, plan.project.metadata.name, plan.known_units)
-    comparison.unit(UNIT, filled.manifests, ())
+    comparison = Comparison(scope, cluster, report, plan.project.metadata.name, plan.known_units, consent=consent)
+    comparison.unit(UNIT, filled.manifests)
     comparison.end()
     return 1 if comparison.is_refused else 0
 

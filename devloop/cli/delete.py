@@ -11,7 +11,7 @@ from devloop.cli.rendering import unknown_unit
 from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.deploy import delete as deploy_delete
-from devloop.deploy import marks
+from devloop.deploy import marks, release_diff
 from devloop.deploy.helm import Helm
 from devloop.deploy.inventory import Inventory
 from devloop.errors import StepFailed, UsageError
@@ -71,7 +71,9 @@ def delete_owned(
     for unit in units:
         for release in helm.uninstall_owned(scope, unit, is_dry_run=is_dry_run):
             has_deleted = True
-            report.emit(events.Removed(state=done, resource=str(release), namespace=release.namespace))
+            report.emit(
+                events.Removed(state=done, resource=str(release_diff.ref_of(release)), namespace=release.namespace)
+            )
         deleted = deploy_delete.delete(
             scope,
             cluster,

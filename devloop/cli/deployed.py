@@ -67,11 +67,15 @@ def apply_(
 def diff(
     common: Common,
     units: UnitNames = None,
+    force_conflicts: ForceConflicts = False,
+    recreate: Recreate = None,
 ) -> int:
     """Say what `devloop run` would change in the cluster now. Exits with 0 when nothing, 1 when something, 2 on errors."""
+    from devloop.cli.consent import consent
     from devloop.cli.diff import diff as body
 
-    return body(common, units or ())
+    allowed = consent(is_forcing=force_conflicts, recreate=recreate)
+    return body(common, units or (), consent=allowed)
 
 
 @configured
@@ -93,7 +97,7 @@ def history(
     common: Common,
     what: UnitOrWorkload = None,
 ) -> int:
-    """List the revisions of the workloads that the cluster remembers, with their images."""
+    """List the revisions of workloads and releases that the cluster remembers, with their images."""
     from devloop.cli.rollback import history as body
 
     return body(common, what)
@@ -108,7 +112,9 @@ def rollback(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> int:
-    """Bring back the pods of an earlier revision, and wait until they are ready. The next apply brings back what is on disk."""
+    """Bring back the pods of an earlier revision, or a release by helm, and wait until they are ready. The next apply brings back what is
+    on disk; a release stays until something changes there.
+    """
     from devloop.cli.rollback import rollback as body
 
     return body(common, what, to=to, is_dry_run=dry_run)

@@ -9,29 +9,44 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from devloop import events
-from devloop.cli import differences, session
+from devloop.cli import differences, releases, session
 from devloop.cli.options import Common
-from devloop.cli.rendering import chosen, rendered, with_needs
+from devloop.cli.rendering import RenderedUnits, chosen, rendered, with_needs
 from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.deploy import diff as deploy_diff
 from devloop.deploy import refusals
-from devloop.deploy.apply import Owner
+from devloop.deploy.apply import Consent, Owner
+from devloop.deploy.diff import Differences
 from devloop.errors import DevloopError, StepFailed, Unavailable, UsageError
+from devloop.loop.releases import is_release, release_of
 from devloop.loop.surroundings import Doors
 from devloop.place import choose
 from devloop.place.shared import SharedPlacer
-from devloop.products import Image, Manifest, Placed
+from devloop.products import Identity, Image, Manifest, Placed
+from devloop.render.objects import identity
 from devloop.scope import Scope
 from devloop.stages import Cluster, Placer, Tools
 
 DIFFERENT = 1
 TROUBLE = 2
-_WORDS = {"create": "created", "change": "changed", "adopt": "taken over", "recreate": "made anew", "delete": "deleted"}
+_WORDS = {
+    "install": "installed",
+    "upgrade": "upgraded",
+    "uninstall": "uninstalled",
+    "create": "created",
+    "change": "changed",
+    "adopt": "taken over",
+    "recreate": "made anew",
+    "delete": "deleted",
+}
 
 
-def diff(common: Common, what: Sequence[str]) -> int:
-    """Tells every difference of the units, all of them by default. Blocks; Ctrl-C ends it with 130."""
+def diff(common: Common, what: Sequence[str], *, consent: Consent = Consent()) -> int:  # noqa: B008 - frozen
+    """Tells every difference of the units, all of them by default. `consent`: what `run` would be allowed to do besides.
+
+    Blocks; Ctrl-C ends it with 130.
+    """
 
     def body(report: Report) -> int:
         loaded = session.load(common, report)
@@ -42,12 +57,22 @@ def diff(common: Common, what: Sequence[str]) -> int:
             everything = with_needs(loaded.project, units)
             find = finder(doors, loaded.project, cluster, report)
             found = rendered(scope, loaded, doors, report, everything, namespace=cluster.namespace, find=find)
-            manifests = {name: each.manifests for name, each in found.items()}
             known = frozenset(each.name for each in loaded.project.deploy)
-            comparison = Comparison(scope, cluster, report, loaded.project.metadata.name, known)
+            comparison = Comparison(scope, cluster, report, loaded.project.metadata.name, known, consent=consent)
+            for unit_name, gone in releases.going(scope, cluster, session.plan(loaded)):
+                comparison.tell(unit_name, Differences((gone,)))
             for unit in units:
-                others = [one for name, each in manifests.items() if name != unit.name for one in each]
-                comparison.unit(unit.name, manifests[unit.name], others)
+                if is_release(unit):
+                    comparison.release(found, unit)
+                else:
+                    others = [
+                        each for name, one in found.finished.items() if name != unit.name for each in one.manifests
+                    ]
+                    is_all = known == found.finished.keys()
+                    elsewhere = frozenset(identity(each.object, cluster.namespace) for each in others)
+                    comparison.unit(
+                        unit.name, found.finished[unit.name].manifests, others, elsewhere if is_all else None
+                    )
             scope.cancel()
         return comparison.end()
 
@@ -71,27 +96,55 @@ class Comparison:
     """Compares unit after unit, tells each difference as it is found, and keeps count."""
 
     def __init__(
-        self, scope: Scope, cluster: Cluster, report: Report, project: str, known_units: frozenset[str]
+        self,
+        scope: Scope,
+        cluster: Cluster,
+        report: Report,
+        project: str,
+        known_units: frozenset[str],
+        *,
+        consent: Consent,
     ) -> None:
         self._scope, self._cluster, self._report = scope, cluster, report
-        self._project, self._known_units = project, known_units
+        self._project, self._known_units, self._consent = project, known_units, consent
         self._counts: Counter[str] = Counter()
         self._refused = 0
 
-    def unit(self, name: str, manifests: Sequence[Manifest], others: Sequence[Manifest]) -> None:
-        """See deploy.diff.differences. What the server would refuse is told, and the rest all the same."""
+    def unit(
+        self,
+        name: str,
+        manifests: Sequence[Manifest],
+        others: Sequence[Manifest] = (),
+        elsewhere: frozenset[Identity] | None = frozenset(),
+    ) -> None:
+        """See deploy.diff.differences, and deploy.plan.Owner for what is `elsewhere`."""
         told = deploy_diff.differences(
             self._scope,
             self._cluster,
-            owner=Owner(self._project, name, self._known_units),
+            owner=Owner(self._project, name, self._known_units, elsewhere),
             namespace=self._cluster.namespace,
             manifests=manifests,
             others=others,
+            consent=self._consent,
         )
+        self.tell(name, told)
+
+    def release(self, units: RenderedUnits, unit: model.Unit) -> None:
+        """See deploy.release_diff."""
+        told, standing = releases.compared(self._scope, self._cluster, units, unit)
+        self.tell(unit.name, told)
+        if standing.moved and not standing.is_due:
+            release = release_of(unit, self._cluster.namespace)
+            self._report.emit(events.Notice(message=f"{release}: {standing.moved}, and would be left as it is"))
+
+    def tell(self, unit: str, told: Differences) -> None:
+        """Tells what was found and counts it. What the server would refuse is told, and the rest all the same."""
         for each in told.found:
             self._counts[each.action] += 1
-            self._report.emit(differences.event(each, name))
+            self._report.emit(differences.event(each, unit))
         self._counts["same"] += told.same
+        for text in told.left:
+            self._report.emit(events.Notice(message=text))
         for ref, why in told.kept:
             self._report.emit(events.Notice(message=f"{ref} is no longer rendered and would stay: {why}"))
         if told.refused:

@@ -15,7 +15,7 @@ from devloop.render.manifests import to_yaml
 
 
 def event(found: Difference, unit: str) -> events.Difference:
-    """The difference with the lines of a unified diff, from the live object to the other one."""
+    """The difference with the lines of a unified diff, from the live object, or a release's revision, to the other one."""
     ref = found.ref
     return events.Difference(
         action=found.action,
@@ -32,7 +32,9 @@ def event(found: Difference, unit: str) -> events.Difference:
 def _lines(found: Difference) -> Iterable[str]:
     before, after = _yaml(found.before), _yaml(found.after)
     name = f"{found.ref}" + (f" in {found.ref.namespace}" if found.ref.namespace else "")
-    return difflib.unified_diff(before, after, f"{name} (live)", f"{name} ({found.source or 'rendered'})", lineterm="")
+    return difflib.unified_diff(
+        before, after, f"{name} ({found.base})", f"{name} ({found.source or 'rendered'})", lineterm=""
+    )
 
 
 def _yaml(obj: Object | None) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from devloop import events
-from devloop.cli import naming, session
+from devloop.cli import naming, releases, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config.load import Loaded
@@ -21,6 +21,7 @@ from devloop.errors import DevloopError, Unavailable, UsageError
 from devloop.graph import Node, image_target
 from devloop.loop.explain import Known, of_file, of_target
 from devloop.loop.image_steps import image_ref
+from devloop.loop.releases import is_release, release_of
 from devloop.products import Inputs
 from devloop.scope import Scope
 from devloop.stages import Cluster
@@ -60,7 +61,7 @@ class _Explanation:
             doors,
             replace(report, emit=self._listen),
             wanted=("build", "test", "place", "render"),
-            namespace=common.namespace or loaded.project.cluster.namespace or "",
+            namespace=self._namespace(common),
             wrap=lambda steps: naming.NamesOnly(steps, loaded.project.cluster.registry),
         )
         listings = self._session.steps.listings()
@@ -69,6 +70,16 @@ class _Explanation:
         self._refs = naming.refs(self._state)
         inputs = {target: _listed(scope, each.list) for target, each in listings.items()}
         self._known = Known(self._state, inputs, frozenset(loaded.files), self._session.tracker.name)
+
+    def _namespace(self, common: Common) -> str:
+        """What a chart is told of its namespace is part of what a release is made from, so there the cluster's own default counts."""
+        named = common.namespace or self._loaded.project.cluster.namespace or ""
+        if named or not any(map(is_release, self._loaded.project.deploy)):
+            return named
+        try:
+            return self._connect().namespace
+        except DevloopError:
+            return ""  # whether a release is owed is not told then, with this very error
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -136,27 +147,36 @@ class _Explanation:
         missing = sorted(self._state.uses(target) - self._refs.keys())
         if missing:
             return None, (f"what these images are made from cannot be told: {', '.join(map(image_target, missing))}",)
-        helm = self._session.steps.plan.units[unit].helm
-        if helm is not None and helm.mode == "release":
-            return None, (
-                "it is a release: whether it is upgraded is decided by its last revision, when it is applied",
-            )
+        plan = self._session.steps.plan
+        if is_release(plan.units[unit]):
+            return self._release_owed(unit)
         try:
             cluster = self._connect()
             due = deploy_apply.preview(
                 self._scope,
                 cluster,
-                owner=deploy_apply.Owner(
-                    self._loaded.project.metadata.name, unit, self._session.steps.plan.known_units
-                ),
+                owner=deploy_apply.Owner(self._loaded.project.metadata.name, unit, plan.known_units),
                 namespace=cluster.namespace,
-                manifests=naming.finished(self._state, self._session.steps.plan, unit, cluster.namespace).manifests,
+                manifests=naming.finished(self._state, plan, unit, cluster.namespace).manifests,
             )
         except DevloopError as exc:
             return None, (exc.message,)
         return bool(due), tuple(f"{ref} {why}" for ref, why in due) or (
             "the cluster has all of its objects as rendered",
         )
+
+    def _release_owed(self, unit: str) -> tuple[bool | None, tuple[str, ...]]:
+        plan = self._session.steps.plan
+        release = release_of(plan.units[unit], "")
+        try:
+            digest = naming.release_digest(self._state, plan, unit)
+            found = releases.standing(self._scope, self._connect(), plan.units[unit], digest)
+        except DevloopError as exc:
+            return None, (exc.message,)
+        if not found.is_due:
+            return False, (f"{release}: {found.why}" + (", and is left as it is" if found.moved else ""),)
+        would = "upgraded" if found.latest else "installed"
+        return True, (f"{release} would be {would}: {found.why}",)
 
     def _listen(self, event: events.AnyEvent) -> None:
         if isinstance(event, events.Step) and event.state == "failed":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from devloop import events
-from devloop.cli import session
+from devloop.cli import release_history, session
 from devloop.cli.options import Common
 from devloop.cli.rendering import unknown_unit
 from devloop.cli.report import Report, reporting
 from devloop.config import model
-from devloop.deploy import inventory, marks, prune
+from devloop.deploy import helm_storage, inventory, marks, prune, release_diff
 from devloop.deploy.inventory import Inventory
 from devloop.errors import StepFailed, UsageError
 from devloop.observe.verdicts import verdict
@@ -34,19 +35,18 @@ def ls(common: Common, units: Sequence[str], *, is_all: bool) -> int:
         cluster = session.connect(common, project, report)
         with Scope("ls") as scope, report.interrupts.during(scope.cancel):
             try:
-                members = list(_members(scope, cluster, project, is_all=is_all))
+                found = [
+                    each for some in _sets(scope, cluster, project, is_all=is_all) for each in _of(scope, cluster, some)
+                ]
             except ApiRefusal as exc:
                 raise StepFailed(f"the cluster refused to tell what is there: {exc.message}", hint=_hint(exc)) from exc
             wanted = {each.removeprefix("deploy/") for each in units}
-            found = [each for each in members if not wanted or marks.annotation(each, marks.UNIT) in wanted]
             if wanted:
-                known = {marks.annotation(each, marks.UNIT) for each in members} | {
-                    each.name for each in project.deploy
-                }
-                _check_known(units, sorted(known))
-            for live in sorted(found, key=_order):
-                report.emit(_owned(live))
-            _sum_up(report, found, cluster, project, is_all=is_all)
+                _check_known(units, sorted({each.unit for each in found} | {each.name for each in project.deploy}))
+            shown = [each for each in found if not wanted or each.unit in wanted]
+            for event in sorted(shown, key=_order):
+                report.emit(event)
+            _sum_up(report, shown, cluster, project, is_all=is_all)
             scope.cancel()
         return 0
 
@@ -63,13 +63,22 @@ def _project(common: Common, report: Report, *, is_all: bool) -> model.Project:
         raise
 
 
-def _members(scope: Scope, cluster: Cluster, project: model.Project, *, is_all: bool) -> Iterable[Object]:
-    if is_all:
-        for parent in inventory.parents(scope, cluster):
-            yield from parent.members(scope, cluster, parent.read(scope, cluster))
-    else:
-        mine = Inventory(project.metadata.name, cluster.namespace)
-        yield from mine.members(scope, cluster, mine.read(scope, cluster))
+def _sets(scope: Scope, cluster: Cluster, project: model.Project, *, is_all: bool) -> Iterable[Inventory]:
+    return inventory.parents(scope, cluster) if is_all else [Inventory(project.metadata.name, cluster.namespace)]
+
+
+def _of(scope: Scope, cluster: Cluster, mine: Inventory) -> Iterator[events.Owned]:
+    """What a project owns: objects that devloop applied, releases, and their objects."""
+    contents = mine.read(scope, cluster)
+    for live in mine.members(scope, cluster, contents):
+        yield _owned(live)
+    for release in helm_storage.owned(scope, cluster, mine, contents) if contents.version else ():
+        for latest in release_history.revisions(scope, cluster, release)[-1:]:
+            yield release_history.itself(release, latest, mine.owner)
+            for each in release_history.objects(scope, cluster, release, latest):
+                kept = "helm.sh/resource-policy: keep" if release_diff.is_kept(each.live) else ""
+                told = _owned(each.live)
+                yield replace(told, project=mine.owner, unit=release.unit, source=each.source, kept=kept)
 
 
 def _hint(exc: ApiRefusal) -> str | None:
@@ -82,9 +91,8 @@ def _check_known(units: Sequence[str], known: Sequence[str]) -> None:
             raise unknown_unit(word, known)
 
 
-def _order(live: Object) -> tuple[str, str, str, str]:
-    ref = marks.ref_of(live)
-    return marks.annotation(live, marks.PROJECT), marks.annotation(live, marks.UNIT), ref.kind, ref.name
+def _order(event: events.Owned) -> tuple[str, str, str]:
+    return event.project, event.unit, event.resource
 
 
 def _owned(live: Object) -> events.Owned:
@@ -114,10 +122,12 @@ def age_s(live: Object) -> float:
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(made)).total_seconds()) if made else 0.0
 
 
-def _sum_up(report: Report, found: Sequence[Object], cluster: Cluster, project: model.Project, *, is_all: bool) -> None:
+def _sum_up(
+    report: Report, found: Sequence[events.Owned], cluster: Cluster, project: model.Project, *, is_all: bool
+) -> None:
     count = f"{len(found)} object{'' if len(found) == 1 else 's'}"
     if is_all:
-        projects = len({marks.annotation(each, marks.PROJECT) for each in found})
+        projects = len({each.project for each in found})
         text = f"{count} of {projects} project{'' if projects == 1 else 's'} in context {cluster.context}"
     else:
         text = f"{count} of {project.metadata.name} in context {cluster.context}, namespace {cluster.namespace}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from devloop.graph import Node, image_target, unit_target
+from devloop.loop import releases
 from devloop.loop.image_steps import image_ref
 from devloop.loop.messages import Start
 from devloop.loop.state import State
@@ -58,14 +59,32 @@ def refs(state: State) -> dict[str, str]:
 
 
 def finished(state: State, plan: Plan, unit: str, namespace: str) -> Finished:
-    """The manifests of a unit that was rendered as they would be applied, with the images' names in them."""
-    rendered = state.have[Node(unit_target(unit), "render")].product
-    if not isinstance(rendered, Rendered):
-        raise TypeError(f"a render step left {rendered!r}")
-    named = refs(state)
+    """The manifests of a unit that was rendered as they would be applied, with the images' names in them; of a release, as helm
+    would: with nothing else done to them.
+    """
+    rendered, named = _rendered(state, unit), refs(state)
+    if releases.is_release(plan.units[unit]):
+        filled = images.fill(rendered.manifests, named, tuple(state.graph.images), plan.table, tuple(named))
+        return Finished(filled.manifests, filled.held)
     is_pulled = bool(plan.project.cluster.registry)
     pulled = frozenset(name for name, ref in named.items() if is_pulled or "@" in ref)
     return finish(rendered.manifests, Images(tuple(state.graph.images), named, pulled), plan.finish(unit, namespace))
+
+
+def release_digest(state: State, plan: Plan, unit: str) -> str:
+    """What the release of a unit that was rendered would be made from. Raises: StepFailed when no value takes an image of its."""
+    rendered = _rendered(state, unit)
+    named = {artifact: ref for artifact, ref in refs(state).items() if artifact in rendered.images}
+    pulled = frozenset(name for name, ref in named.items() if "@" in ref)
+    filled = images.fill(rendered.manifests, named, tuple(plan.artifacts), plan.table, pulled)
+    return releases.digest(plan, plan.units[unit], rendered, filled.manifests, named)
+
+
+def _rendered(state: State, unit: str) -> Rendered:
+    rendered = state.have[Node(unit_target(unit), "render")].product
+    if not isinstance(rendered, Rendered):
+        raise TypeError(f"a render step left {rendered!r}")
+    return rendered
 
 
 def uses(state: State, plan: Plan, target: str) -> tuple[str, ...]:

@@ -41,7 +41,8 @@ def render(common: Common, what: Sequence[str], *, folder: Path | None, is_offli
         with Scope("render") as scope, report.interrupts.during(scope.cancel):
             doors = _offline() if is_offline else _open_doors(scope, common, loaded.project, report)
             overrides = session.asked_overrides(loaded) if is_dev else None
-            found = rendered(scope, loaded, doors, report, units, namespace=namespace, overrides=overrides)
+            told = rendered(scope, loaded, doors, report, units, namespace=namespace, overrides=overrides)
+            found = told.finished
             scope.cancel()
         for each in found.values():
             for notice in each.notices:

@@ -8,23 +8,34 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from devloop import events
 from devloop.cli import session
-from devloop.cli.naming import NamesOnly, finished, refs
+from devloop.cli.naming import NamesOnly, finished, refs, release_digest
 from devloop.cli.report import Report
 from devloop.config import model
 from devloop.config.load import Loaded
 from devloop.errors import StepFailed, UsageError
 from devloop.graph import Node, image_target, unit_target
 from devloop.loop.state import State
-from devloop.loop.surroundings import Doors
+from devloop.loop.surroundings import Doors, Plan
 from devloop.products import Image, Placed
 from devloop.render.finish import Finished
 from devloop.scope import Cancelled, Scope
 
 Find = Callable[[Scope, Image], Placed | None]
+
+
+@dataclass(frozen=True)
+class RenderedUnits:
+    """`finished`: unit → its manifests, finished as for an apply. `digest`: of what the release of a unit would be made from; it raises
+    StepFailed when no value of the chart takes an image that it uses.
+    """
+
+    plan: Plan
+    finished: Mapping[str, Finished]
+    digest: Callable[[str], str]
 
 
 def chosen(project: model.Project, words: Sequence[str]) -> list[model.Unit]:
@@ -67,11 +78,12 @@ def rendered(
     namespace: str,
     find: Find | None = None,
     overrides: model.DevOverrides | None = None,
-) -> dict[str, Finished]:
-    """Unit → its manifests, finished as for an apply. `overrides`: what `dev` has otherwise. `namespace`: for objects that name none.
+) -> RenderedUnits:
+    """The units with the names that their images would have.
 
-    `find`: see NamesOnly. Blocks; cancelled by the scope. Raises: StepFailed when a unit could not be rendered or its images not be
-    named (of several failures the others are told); Cancelled when the user ended it.
+    `overrides`: what `dev` has otherwise. `namespace`: for objects that name none. `find`: see NamesOnly. Blocks; cancelled by the scope.
+    Raises: StepFailed when a unit could not be rendered or its images not be named (of several failures the others are told); Cancelled
+    when the user ended it.
     """
     registry = loaded.project.cluster.registry
     names = {each.name for each in units}
@@ -102,7 +114,12 @@ def rendered(
         for each in others:
             report.fail(each)
         raise first
-    return {each.name: finished(state, current.steps.plan, each.name, namespace) for each in units}
+    plan = current.steps.plan
+    return RenderedUnits(
+        plan,
+        {each.name: finished(state, plan, each.name, namespace) for each in units},
+        lambda unit: release_digest(state, plan, unit),
+    )
 
 
 def _missing(state: State, target: str, named: Mapping[str, str]) -> list[str]:

@@ -1,21 +1,24 @@
 """`devloop history` and `devloop rollback`: the revisions of what is deployed, and the way back to one.
 
 A revision is a workload's own, so a rollback is of one workload: what else a unit deploys may have changed at another time, or not at all.
+Of a release it is the release's, and helm is who rolls it back (`release_history`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from devloop import events
-from devloop.cli import differences, session
+from devloop.cli import differences, release_history, releases, session
+from devloop.cli.delete import helm_of
 from devloop.cli.ls import age_s
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
 from devloop.config import model
 from devloop.deploy import diff as deploy_diff
-from devloop.deploy import marks, refusals, revisions
+from devloop.deploy import marks, refusals, release_diff, revisions
+from devloop.deploy.helm_storage import Release
 from devloop.deploy.inventory import Inventory
 from devloop.deploy.revisions import Revision
 from devloop.errors import StepFailed, UsageError
@@ -40,10 +43,11 @@ def history(common: Common, what: str | None) -> int:
         cluster = session.connect(common, loaded.project, report)
         with Scope("history") as scope, report.interrupts.during(scope.cancel):
             found = _Deployed.read(scope, cluster, loaded.project)
-            for live in found.named(what):
-                for each in found.revisions(live):
-                    report.emit(_event(live, each))
-            if not found.workloads:
+            for each in found.named(what):
+                told = release_history.told(scope, cluster, each) if isinstance(each, Release) else found.told(each)
+                for event in told:
+                    report.emit(event)
+            if not found.all:
                 report.emit(
                     events.Notice(message=f"nothing is deployed that has revisions, in namespace {cluster.namespace}")
                 )
@@ -64,12 +68,18 @@ def rollback(common: Common, what: str | None, *, to: int | None, is_dry_run: bo
         cluster = session.connect(common, loaded.project, report)
         with Scope("rollback") as scope, report.interrupts.during(scope.cancel):
             found = _Deployed.read(scope, cluster, loaded.project)
-            live = found.only(what)
-            revision = revisions.wanted(found.revisions(live), to, str(marks.ref_of(live)))
-            way = _Way(cluster, live, revision, revisions.restored(live, revision), report)
+            one = found.only(what)
+            way: _Way | release_history.Way
+            if isinstance(one, Release):
+                way = release_history.Way.find(
+                    scope, helm_of(cluster, loaded.project.metadata.name, report), one, to, report
+                )
+            else:
+                revision = revisions.wanted(found.revisions(one), to, str(marks.ref_of(one)))
+                way = _Way(cluster, one, revision, revisions.restored(one, revision), report)
             way.tell(scope)
             if not is_dry_run:
-                way.go(scope, found.deadline_s(live))
+                way.go(scope, found.deadline_s(one))
             scope.cancel()
         return 0
 
@@ -78,12 +88,12 @@ def rollback(common: Common, what: str | None, *, to: int | None, is_dry_run: bo
 
 @dataclass(frozen=True)
 class _Deployed:
-    """The workloads of a project that have revisions."""
+    """What of a project has revisions."""
 
     scope: Scope
     cluster: Cluster
     project: model.Project
-    workloads: Sequence[Object]
+    all: Sequence[Object | Release]
 
     @staticmethod
     def read(scope: Scope, cluster: Cluster, project: model.Project) -> _Deployed:
@@ -93,7 +103,7 @@ class _Deployed:
         except ApiRefusal as exc:
             raise StepFailed(f"the cluster refused to tell what is there: {exc.message}") from exc
         found = sorted(filter(revisions.has_revisions, members), key=marks.ref_of)
-        return _Deployed(scope, cluster, project, found)
+        return _Deployed(scope, cluster, project, [*found, *releases.owned(scope, cluster, inventory)])
 
     def revisions(self, live: Object) -> list[Revision]:
         try:
@@ -102,27 +112,29 @@ class _Deployed:
             name = str(marks.ref_of(live))
             raise StepFailed(f"the cluster refused to tell its revisions: {exc.message}", where=name) from exc
 
-    def named(self, what: str | None) -> Sequence[Object]:
-        """The workloads of a unit, or the one of this name. Raises: UsageError when there is neither."""
+    def told(self, live: Object) -> Iterable[events.Revision]:
+        return (_event(live, each) for each in self.revisions(live))
+
+    def named(self, what: str | None) -> Sequence[Object | Release]:
+        """What of a unit has revisions, or the workload or release of this name. Raises: UsageError when there is neither."""
         if what is None:
-            return self.workloads
-        units = {marks.annotation(each, marks.UNIT) for each in self.workloads}
+            return self.all
         unit = what.removeprefix("deploy/")
-        if unit in units:
-            return [each for each in self.workloads if marks.annotation(each, marks.UNIT) == unit]
+        if of_unit := [each for each in self.all if _unit(each) == unit]:
+            return of_unit
         kind, slash, name = what.partition("/")
         wanted = f"{kind.lower()}{slash}{name}"
-        if found := [each for each in self.workloads if str(marks.ref_of(each)) == wanted]:
+        if found := [each for each in self.all if _name(each) == wanted]:
             return found
         if unit in {each.name for each in self.project.deploy}:
             return []
-        known = ", ".join([*sorted(units), *self._names(self.workloads)])
+        known = ", ".join(dict.fromkeys([*sorted(map(_unit, self.all)), *map(_name, self.all)]))
         raise UsageError(
             "no unit or workload of this name is deployed", where=what, hint=f"there are {known or 'none'}"
         )
 
-    def only(self, what: str | None) -> Object:
-        """The one workload that is meant. Raises: UsageError when that is none, or cannot be told."""
+    def only(self, what: str | None) -> Object | Release:
+        """The one that is meant. Raises: UsageError when that is none, or cannot be told."""
         found = self.named(what)
         if len(found) == 1:
             return found[0]
@@ -131,17 +143,22 @@ class _Deployed:
             raise UsageError(
                 "nothing of it is deployed that has revisions", where=where, hint="devloop ls tells what is"
             )
-        names = self._names(found)
+        names = [_name(each) for each in found]
         hint = f"name one: devloop rollback {names[0]}; there are {', '.join(names)}"
-        raise UsageError(f"{len(found)} workloads have revisions, each its own", where=where, hint=hint)
+        kinds = "workloads and releases" if any(isinstance(each, Release) for each in found) else "workloads"
+        raise UsageError(f"{len(found)} {kinds} have revisions, each its own", where=where, hint=hint)
 
-    def deadline_s(self, live: Object) -> float:
+    def deadline_s(self, one: Object | Release) -> float:
         units = {each.name: float(each.ready_deadline_seconds) for each in self.project.deploy}
-        return units.get(marks.annotation(live, marks.UNIT), DEADLINE_S)
+        return units.get(_unit(one), DEADLINE_S)
 
-    @staticmethod
-    def _names(found: Sequence[Object]) -> list[str]:
-        return [str(marks.ref_of(each)) for each in found]
+
+def _unit(one: Object | Release) -> str:
+    return one.unit if isinstance(one, Release) else marks.annotation(one, marks.UNIT)
+
+
+def _name(one: Object | Release) -> str:
+    return str(release_diff.ref_of(one) if isinstance(one, Release) else marks.ref_of(one))
 
 
 def _event(live: Object, revision: Revision) -> events.Revision:

@@ -225,7 +225,8 @@ class Unit:
     )
     ready_deadline_seconds: int = _doc("How long its objects may take to become ready.", default=300, minimum=1)
     roll_on_config_change: bool = _doc(
-        "Whether a changed ConfigMap or Secret of this unit rolls the Deployments, StatefulSets and DaemonSets of it that use it.",
+        "Whether a changed ConfigMap or Secret of this unit rolls the Deployments, StatefulSets and DaemonSets of it that use it. "
+        "A release of Helm is left to its chart.",
         default=True,
     )
 

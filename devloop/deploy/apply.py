@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from devloop.deploy import marks, plan, prune, recreate
+from devloop.deploy import marks, plan, prune
 from devloop.deploy.inventory import Inventory
 from devloop.deploy.plan import Consent, Job, Owner, Planned, Prepared, Tell
 from devloop.deploy.send import send
@@ -18,7 +18,7 @@ from devloop.products import Applied, Manifest, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
 
-__all__ = ["Consent", "Owner", "Planned", "Prepared", "apply", "may_recreate", "prepare", "preview"]
+__all__ = ["Consent", "Owner", "Planned", "Prepared", "apply", "looking", "preview"]
 
 
 def apply(
@@ -72,33 +72,16 @@ def preview(
 
     Writes nothing. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
     """
-    prepared = prepare(scope, cluster, owner=owner, namespace=namespace, manifests=manifests)
+    prepared = plan.prepare(scope, looking(cluster, owner, namespace), manifests, ())
     going, staying = prune.split(prepared.stale)
     adopted = [live for live, _ in staying if marks.is_adopted(live)]
     written = [(each.wanted.ref, each.why) for each in prepared.planned if each.is_due]
     return (*written, *((marks.ref_of(each), "is rendered no longer") for each in (*going, *adopted)))
 
 
-def prepare(
-    scope: Scope,
-    cluster: Cluster,
-    *,
-    owner: Owner,
-    namespace: str,
-    manifests: Sequence[Manifest],
-    definitions: Sequence[Manifest] = (),
-) -> Prepared:
-    """What `apply` would send and prune now, object by object. `definitions`: see resolve.
-
-    Writes nothing. Blocks, cancelled by the scope. Raises: StepFailed, Unavailable.
-    """
-    job = Job(cluster, Inventory(owner.project, namespace), owner, Consent(), _nobody, _nobody)
-    return plan.prepare(scope, job, manifests, (), definitions)
-
-
-def may_recreate(live: Object, applyset: str) -> bool:
-    """Whether the object may be deleted and made again, unasked, where a change is not possible in place."""
-    return not recreate.why_not(marks.ref_of(live), live, applyset)
+def looking(cluster: Cluster, owner: Owner, namespace: str, consent: Consent = Consent()) -> Job:  # noqa: B008 - frozen
+    """The job of whoever only looks at what an apply would do."""
+    return Job(cluster, Inventory(owner.project, namespace), owner, consent, _nobody, _nobody)
 
 
 def _nobody(_line: str) -> None:

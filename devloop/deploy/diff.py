@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from devloop.deploy import apply, fields, marks, parallel, prune, refusals
-from devloop.deploy.inventory import Inventory
+from devloop.deploy import apply, fields, marks, parallel, plan, prune, recreate, refusals, sharing
+from devloop.deploy.plan import Consent, Job, Owner, Planned
 from devloop.errors import StepFailed
 from devloop.products import Manifest, Object, ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
 
-Action = Literal["create", "change", "adopt", "recreate", "delete"]
+Action = Literal["create", "change", "adopt", "recreate", "delete", "install", "upgrade", "uninstall"]
 MASK = "***"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # the whole object once more, a Secret's values too
 _SECRET_FIELDS = ("data", "stringData")
@@ -29,7 +29,10 @@ _KEYS = ("name", "key", "containerPort", "port", "mountPath", "devicePath", "top
 
 @dataclass(frozen=True)
 class Difference:
-    """An object that an apply would change. `before`, `after`: without what only the server sets, secrets masked; None: not there."""
+    """An object that an apply would change. `before`, `after`: without what only the server sets, secrets masked; None: not there.
+
+    `base`: what `before` is of.
+    """
 
     ref: ObjectRef
     action: Action
@@ -37,40 +40,42 @@ class Difference:
     why: str
     before: Object | None
     after: Object | None
+    base: str = "live"
 
 
 @dataclass(frozen=True)
 class Differences:
     """`same`: how many objects would stay as they are. `kept`: what is rendered no longer and would stay all the same, and why.
-    `refused`: what the server would not take.
+    `refused`: what the server would not take, or other managers dispute. `left`: what would stay as they set it, in words.
     """
 
     found: tuple[Difference, ...] = ()
     same: int = 0
     kept: tuple[tuple[ObjectRef, str], ...] = ()
     refused: tuple[refusals.Refusal, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def differences(
     scope: Scope,
     cluster: Cluster,
     *,
-    owner: apply.Owner,
+    owner: Owner,
     namespace: str,
     manifests: Sequence[Manifest],
     others: Sequence[Manifest] = (),
+    consent: Consent = Consent(),  # noqa: B008 - frozen
 ) -> Differences:
-    """What applying the manifests would change. `others`: manifests of units that would be applied before.
+    """What applying the manifests would change. `others`: manifests of units that would be applied before. `consent`: see apply.
 
     Blocks, cancelled by the scope. Raises: StepFailed for what would end an apply before its first write; Unavailable.
     """
-    prepared = apply.prepare(scope, cluster, owner=owner, namespace=namespace, manifests=manifests, definitions=others)
+    job = apply.looking(cluster, owner, namespace, consent)
+    prepared = plan.prepare(scope, job, manifests, (), others)
     due = [each for each in prepared.planned if each.is_due]
-    compare = _Compare(
-        cluster, Inventory(owner.project, namespace).applyset, _coming(scope, cluster, manifests, others)
-    )
+    compare = _Compare(job, _coming(scope, cluster, manifests, others))
     told = parallel.each(scope, "compare", due, compare)
-    found = [each for each in told if isinstance(each, Difference)]
+    found = [each.difference for each in told if isinstance(each, _Told) and each.difference]
     refused = [each for each in told if isinstance(each, refusals.Refusal)]
     going, staying = prune.split(prepared.stale)
     return Differences(
@@ -78,15 +83,16 @@ def differences(
         len(prepared.planned) - len(found) - len(refused),
         tuple((marks.ref_of(live), why) for live, why in staying),
         tuple(refused),
+        tuple(each.left for each in told if isinstance(each, _Told) and each.left),
     )
 
 
 def change(before: Object, after: Object, sent: Object, *, why: str, source: str = "") -> Difference | None:
     """The difference between a live object and what a dry run of `sent` made of it; None when there is none to be seen. Pure."""
-    was, now = plain(before), plain(_without_defaults(after, sent, before))
+    was, now = _compared(before, after, sent)
     if was == now:
         return None
-    return Difference(marks.ref_of(before), "change", source, why, *_masked(was, now))
+    return Difference(marks.ref_of(before), "change", source, why, *masked(was, now))
 
 
 def plain(obj: Object) -> Object:
@@ -101,41 +107,66 @@ def plain(obj: Object) -> Object:
 
 
 @dataclass(frozen=True)
+class _Told:
+    """`left`: what would stay as others set it."""
+
+    difference: Difference | None
+    left: str = ""
+
+
+@dataclass(frozen=True)
 class _Compare:
     """Asks the server what it would make of an object. `coming`: namespaces that are not there yet, and would be by then."""
 
-    cluster: Cluster
-    applyset: str
+    job: Job
     coming: frozenset[str]
 
-    def __call__(self, scope: Scope, planned: apply.Planned) -> Difference | refusals.Refusal | None:
-        ref, source = planned.wanted.ref, planned.wanted.source
-        live = planned.live
-        if live is not None and live["metadata"].get("deletionTimestamp"):
-            return Difference(ref, "create", source, "is being deleted now", *_masked(None, plain(planned.body)))
+    def __call__(self, scope: Scope, planned: Planned) -> _Told | refusals.Refusal:
         try:
-            after = self._asked(scope, planned)
+            return self._told(scope, planned)
+        except sharing.Disputed as exc:
+            return exc.refusal
         except ApiRefusal as exc:
-            is_new = live is not None and refusals.is_unchangeable(exc) and apply.may_recreate(live, self.applyset)
-            if live is None or not is_new:
-                return refusals.refusal(ref, source, planned.body, exc)
-            why = "what changed cannot change in place"
-            return Difference(ref, "recreate", source, why, *_masked(_authored(live), plain(planned.body)))
-        if live is None:
-            return Difference(ref, "create", source, planned.why, *_masked(None, plain(planned.body)))
-        found = change(live, after, planned.body, why=planned.why, source=source)
-        if marks.label(live, marks.PART_OF) == self.applyset:
-            return found
-        was = plain(live)
-        before, now = (found.before, found.after) if found else _masked(was, was)
-        return Difference(ref, "adopt", source, "was there before devloop", before, now)
+            return refusals.refusal(planned.wanted.ref, planned.wanted.source, planned.body, exc)
 
-    def _asked(self, scope: Scope, planned: apply.Planned) -> Object:
+    def _told(self, scope: Scope, planned: Planned) -> _Told:
+        live, body = planned.live, planned.body
+        if live is not None and live["metadata"].get("deletionTimestamp"):
+            return _Told(_difference(planned, "create", "is being deleted now", None, plain(body)))
+        try:
+            done = self._asked(scope, planned)
+        except ApiRefusal as exc:
+            if live is None or not refusals.is_unchangeable(exc):
+                raise
+            sharing.check_recreate(self.job, planned, live, exc)
+            return _Told(_difference(planned, "recreate", recreate.reason(exc), _authored(live), plain(body)))
+        if live is None:
+            return _Told(_difference(planned, "create", planned.why, None, plain(body)))
+        taken = f"takes over fields: {done.taken}" if done.taken else ""
+        was, now = _compared(live, done.object, done.sent)
+        left = f"{planned.wanted.ref} {done.left}" if done.left else ""
+        if marks.label(live, marks.PART_OF) != self.job.inventory.applyset:
+            why = "; ".join(filter(None, ("was there before devloop", taken)))
+            return _Told(_difference(planned, "adopt", why, was, now), left)
+        if was == now and not taken:
+            return _Told(None, left)
+        why = "; ".join(filter(None, (planned.why, taken)))
+        return _Told(_difference(planned, "change", why, was, now), left)
+
+    def _asked(self, scope: Scope, planned: Planned) -> sharing.Shared:
         """What the server would make of it; the object itself where the server cannot know its kind or namespace yet."""
         ref = planned.wanted.ref
-        if ref.namespace in self.coming or self.cluster.resource(scope, ref.api_version, ref.kind) is None:
-            return planned.body
-        return self.cluster.apply(scope, planned.body, is_dry_run=True)
+        if ref.namespace in self.coming or self.job.cluster.resource(scope, ref.api_version, ref.kind) is None:
+            return sharing.Shared(planned.body, planned.body)
+        return sharing.share(scope, self.job, planned, planned.live, is_dry_run=True)
+
+
+def _difference(planned: Planned, action: Action, why: str, before: Object | None, after: Object | None) -> Difference:
+    return Difference(planned.wanted.ref, action, planned.wanted.source, why, *masked(before, after))
+
+
+def _compared(before: Object, after: Object, sent: Object) -> tuple[Object, Object]:
+    return plain(before), plain(_without_defaults(after, sent, before))
 
 
 def _coming(
@@ -161,7 +192,7 @@ def _namespace(cluster: Cluster, scope: Scope, name: str) -> Object | None:
 
 def _deleted(live: Object) -> Difference:
     source = marks.annotation(live, marks.SOURCE)
-    before, _ = _masked(_authored(live), None)
+    before, _ = masked(_authored(live), None)
     return Difference(marks.ref_of(live), "delete", source, "is rendered no longer", before, None)
 
 
@@ -198,7 +229,7 @@ def _match(item: Any, items: Any) -> Any:
     return next(same, None) if item not in items else item
 
 
-def _masked(before: Object | None, after: Object | None) -> tuple[Object | None, Object | None]:
+def masked(before: Object | None, after: Object | None) -> tuple[Object | None, Object | None]:
     """Both, without any value of a Secret: where one changes, only that it does is left."""
     return _mask(before, after, "before"), _mask(after, before, "after")
 

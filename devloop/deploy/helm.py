@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from devloop.deploy import fields, helm_storage, marks
+from devloop.deploy import fields, helm_storage, marks, release_state
 from devloop.deploy.helm_storage import SIGNATURE, Release, Revision
 from devloop.deploy.inventory import Contents, Inventory
 from devloop.errors import StepFailed, Unavailable
@@ -78,9 +78,12 @@ class Helm:
         """
         release = wanted.release
         known = self._settled(scope, helm_storage.revisions(scope, self.cluster, release), release)
-        if (done := self._as_wanted(known.revisions, wanted.digest)) is not None and not known.is_recovered:
+        standing = release_state.standing(known.revisions, wanted.digest)
+        if standing.latest is not None and not standing.is_due and not known.is_recovered:
             before(False)
-            return done
+            return Upgraded(standing.latest, is_changed=False, moved=standing.moved)
+        if standing.moved and not known.is_recovered:
+            self.on_line(f"{release}: {standing.moved}; it is upgraded now, since something changed")
         before(True)
         self._grow(scope, release)
         words = ["upgrade", "--install", release.name]
@@ -98,6 +101,16 @@ class Helm:
         for ref in adopted:
             self._let_go(scope, ref, is_helm_3=is_helm_3)
         return Upgraded(helm_storage.revisions(scope, self.cluster, release)[-1], is_changed=True)
+
+    def rollback(self, scope: Scope, release: Release, to: Revision) -> Revision:
+        """Has helm make a revision that is as an earlier one was, and says which. Waits for no pods. Blocks; what has begun is finished.
+
+        Raises: StepFailed with helm's message; Unavailable; UsageError without helm.
+        """
+        scope.check()
+        words = ["rollback", release.name, str(to.number), "--history-max", _HISTORY]
+        self._run(scope, words, release, f"helm rollback {release.name}")
+        return helm_storage.revisions(scope, self.cluster, release)[-1]
 
     def current(self, scope: Scope, release: Release) -> Revision | None:
         """The release as it is. Blocks. Raises: StepFailed, ApiRefusal, Unavailable."""
@@ -140,21 +153,6 @@ class Helm:
         return told.strip().startswith("v3")
 
     # What is there
-
-    def _as_wanted(self, known: Sequence[Revision], digest: str) -> Upgraded | None:
-        """The release, if devloop made it from this digest last, and nobody broke it off since."""
-        ours = next((each for each in reversed(known) if each.made_from), None)
-        if ours is None or known[-1].status != "deployed":
-            return None
-        latest = known[-1]
-        moved = (
-            f"revision {latest.number} ({latest.description}) was made by someone else" if latest is not ours else ""
-        )
-        if ours.made_from == digest:
-            return Upgraded(latest, is_changed=False, moved=moved)
-        if moved:
-            self.on_line(f"{moved}; it is upgraded now, since something changed")
-        return None
 
     def _settled(self, scope: Scope, known: list[Revision], release: Release) -> _Known:
         """The revisions once no upgrade is under way: one that somebody is at is waited for, one that broke off is put right."""

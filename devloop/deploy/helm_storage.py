@@ -51,6 +51,13 @@ class Revision:
     description: str
     at: str
     manifest: str
+    chart_name: str = ""
+    chart_version: str = ""
+
+    @property
+    def chart(self) -> str:
+        """As `helm list` shows it."""
+        return f"{self.chart_name}-{self.chart_version}".strip("-")
 
     @property
     def made_from(self) -> str:
@@ -97,13 +104,15 @@ def _revision(secret: Object) -> Revision:
     try:
         packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
         release = json.loads(gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed)
-        info = release["info"]
+        info, chart = release["info"], (release.get("chart") or {}).get("metadata") or {}
         return Revision(
             int(release["version"]),
             str(info["status"]),
             str(info.get("description", "")),
             str(info.get("last_deployed", "")),
             str(release.get("manifest", "")),
+            str(chart.get("name", "")),
+            str(chart.get("version", "")),
         )
     except (KeyError, TypeError, ValueError, OSError, EOFError) as exc:
         raise StepFailed(f"secret/{name} holds no release as helm writes it: {exc}") from exc

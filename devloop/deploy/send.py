@@ -1,14 +1,14 @@
 """Sends what is planned, wave by wave, the inventory before its members.
 
 Comes in: a plan. Goes out: the objects as the API server holds them. It takes no field from another manager and deletes nothing to make
-it again, except where `conflicts` and `recreate` allow it; whatever it does besides applying, it tells.
+it again, except where `sharing` allows it; whatever it does besides applying, it tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devloop.deploy import conflicts, fields, marks, order, ownership, parallel, recreate, refusals, settle
+from devloop.deploy import fields, marks, order, ownership, parallel, recreate, refusals, settle, sharing
 from devloop.deploy.plan import Job, Planned, Prepared
 from devloop.errors import StepFailed
 from devloop.products import AppliedObject, Object, ObjectRef
@@ -75,7 +75,7 @@ def _send(scope: Scope, job: Job, planned: Planned) -> AppliedObject | refusals.
         live = None
     try:
         new = _put(scope, job, planned, live)
-    except _Disputed as exc:
+    except sharing.Disputed as exc:
         return exc.refusal
     except ApiRefusal as exc:
         return refusals.refusal(ref, source, planned.body, exc)
@@ -87,53 +87,27 @@ def _send(scope: Scope, job: Job, planned: Planned) -> AppliedObject | refusals.
     return AppliedObject(ref, new, source, is_changed)
 
 
-class _Disputed(Exception):
-    """The user has to decide."""
-
-    def __init__(self, refusal: refusals.Refusal) -> None:
-        super().__init__(refusal.told)
-        self.refusal = refusal
-
-
 def _put(scope: Scope, job: Job, planned: Planned, live: Object | None) -> Object:
-    """The object as it is then. Raises: ApiRefusal, _Disputed."""
+    """The object as it is then. Raises: ApiRefusal, Disputed."""
     try:
         return _share(scope, job, planned, live)
     except ApiRefusal as exc:
         if live is None or not refusals.is_unchangeable(exc):
             raise
-        ref = planned.wanted.ref
-        if why := "" if str(ref) in job.consent.recreate else recreate.why_not(ref, live, job.inventory.applyset):
-            told = refusals.masked(exc.message, planned.body)
-            hint = refusals.recreate_hint(ref, why, recreate.losses(ref, live))
-            raise _Disputed(refusals.Refusal(ref, planned.wanted.source, exc.code, told, hint)) from exc
+        sharing.check_recreate(job, planned, live, exc)
         return _recreate(scope, job, planned, live, recreate.reason(exc))
 
 
 def _share(scope: Scope, job: Job, planned: Planned, live: Object | None) -> Object:
-    """Applies the object and lets other managers have what is theirs. Raises: ApiRefusal, _Disputed."""
-    ref = planned.wanted.ref
+    """Applies the object and lets other managers have what is theirs. Raises: ApiRefusal, Disputed."""
     if live is not None and marks.is_adopted(live):
         ownership.take_whole(scope, job.cluster, live)  # an apply that was killed may have left this undone
-    try:
-        return _whole(scope, job, planned, job.cluster.apply(scope, planned.body, is_forced=False))
-    except ApiRefusal as exc:
-        found = conflicts.found(exc)
-        if not found:
-            raise
-        is_first = marks.label(live, marks.PART_OF) != job.inventory.applyset
-        settled = conflicts.settle(found, is_forcing=job.consent.is_forcing, is_first=is_first)
-        if settled.disputed:
-            told = conflicts.words(settled.disputed)
-            refusal = refusals.Refusal(ref, planned.wanted.source, exc.code, told, refusals.FORCE_HINT)
-            raise _Disputed(refusal) from exc
-    body = conflicts.without(planned.body, settled.left)
-    new = job.cluster.apply(scope, body, is_forced=bool(settled.taken))
-    if settled.left:
-        job.on_left(f"{ref} keeps its replicas: {conflicts.words(settled.left)}, through scale")
-    if settled.taken:
-        job.on_line(f"{ref}: fields taken over: {conflicts.words(settled.taken).replace(' owns ', ' owned ')}")
-    return _whole(scope, job, planned, new)
+    done = sharing.share(scope, job, planned, live)
+    if done.left:
+        job.on_left(f"{planned.wanted.ref} {done.left}")
+    if done.taken:
+        job.on_line(f"{planned.wanted.ref}: fields taken over: {done.taken.replace(' owns ', ' owned ')}")
+    return _whole(scope, job, planned, done.object)
 
 
 def _whole(scope: Scope, job: Job, planned: Planned, new: Object) -> Object:

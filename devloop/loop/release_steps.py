@@ -6,38 +6,25 @@ but for which units were found not to be releases.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from devloop import events
 from devloop.config import model
-from devloop.deploy import parallel
 from devloop.deploy.helm import Helm, Upgrade, Upgraded
 from devloop.deploy.helm_storage import Release
 from devloop.deploy.inventory import Inventory
-from devloop.deploy.resolve import Wanted, resolve
-from devloop.errors import StepFailed
+from devloop.deploy.resolve import resolve
+from devloop.loop import releases
 from devloop.loop.messages import Start
+from devloop.loop.releases import is_release, release_of
 from devloop.loop.surroundings import Surroundings
-from devloop.products import Applied, AppliedObject, Manifest, ObjectRef, Outcome, Rendered
-from devloop.render import chart_source, helm, helm_words
+from devloop.products import Applied, Manifest, ObjectRef, Outcome, Rendered
+from devloop.render import chart_source, helm_words
 from devloop.render.images import Filled
-from devloop.render.objects import rendered_digest
 from devloop.scope import Scope
 from devloop.stages import Cluster
-
-
-def is_release(unit: model.Unit) -> bool:
-    """Whether helm deploys it."""
-    return unit.helm is not None and unit.helm.mode == "release"
-
-
-def release_of(unit: model.Unit, namespace: str) -> Release:
-    """The release that a unit is. `namespace`: the project's."""
-    assert unit.helm is not None
-    return Release(unit.name, unit.helm.release or unit.name, unit.helm.namespace or namespace)
 
 
 class ReleaseSteps:
@@ -58,16 +45,9 @@ class ReleaseSteps:
             if key in self._settled:
                 return
             door = self._helm(cluster, update)
-            releases = [release_of(each, namespace) for each in plan.units.values() if is_release(each)]
-            wanted = {(each.namespace, each.name) for each in releases}
-            for release in door.owned(scope):
-                if (release.namespace, release.name) in wanted:
-                    continue  # perhaps under another unit's name: that unit takes it over
-                if release.unit == unit.name and not is_release(unit):
-                    raise _still_a_release(release)
-                if release.unit not in plan.known_units or is_release(plan.units.get(release.unit, unit)):
-                    door.uninstall(scope, release)
-                    door.on_line(f"{release} in {release.namespace} is no unit's any more: uninstalled")
+            for release in releases.strays(plan, namespace, unit, door.owned(scope)):
+                door.uninstall(scope, release)
+                door.on_line(f"{release} in {release.namespace} is no unit's any more: uninstalled")
             self._settled.add(key)
 
     def apply(
@@ -106,18 +86,14 @@ class ReleaseSteps:
         plan, namespace = self._around.plan, self._around.namespace
         unit = plan.units[rendered.unit]
         assert unit.helm is not None
-        unsaid = rendered.images - {each.image for each in unit.helm.images}
-        if unsaid:
-            raise _unsaid(unit, sorted(unsaid))
         tools = self._around.tools(f"deploy/{unit.name}")
         is_helm_3 = not unit.helm.post_renderer or door.is_helm_3(scope)
-        content = (rendered_digest(filled.manifests), helm.values_digest(unit, plan.base), sorted(refs.items()))
         release = release_of(unit, namespace)
         return Upgrade(
             release,
             chart=lambda scope: chart_source.complete(scope, unit, plan.base, tools),
             words=helm_words.release(unit, plan.base, refs, is_helm_3=is_helm_3),
-            digest=hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()[:16],
+            digest=releases.digest(plan, unit, rendered, filled.manifests, refs),
             refs=lambda scope: _refs(scope, door.cluster, filled.manifests, release.namespace),
         )
 
@@ -138,18 +114,11 @@ class ReleaseSteps:
 
     def _applied(self, scope: Scope, door: Helm, unit: model.Unit, done: Upgraded) -> Applied:
         """The release's objects as the cluster holds them."""
-        assert unit.helm is not None
-        base, release = self._around.plan.base, release_of(unit, self._around.namespace)
-        name, place = chart_source.named(unit.helm, base), helm.places(unit.helm, base)
-        manifests = helm.read(done.revision.manifest, name, None, place)
-        wanted = resolve(scope, door.cluster, manifests, release.namespace)
-
-        def look(scope: Scope, each: Wanted) -> AppliedObject | None:
-            live = door.cluster.get(scope, each.ref)
-            return AppliedObject(each.ref, live, each.source, done.is_changed) if live else None
-
-        found = [each for each in parallel.each(scope, "get", wanted, look) if each is not None]
-        return Applied(unit.name, release.namespace, tuple(found))
+        release = release_of(unit, self._around.namespace)
+        made_of = releases.manifests(done.revision, unit, self._around.plan.base)
+        found = releases.objects(scope, door.cluster, release, made_of)
+        changed = tuple(replace(each, is_changed=done.is_changed) for each in found)
+        return Applied(unit.name, release.namespace, changed)
 
     def _helm(self, cluster: Cluster, update: int) -> Helm:
         def tell(text: str) -> None:
@@ -170,28 +139,20 @@ def _refs(scope: Scope, cluster: Cluster, manifests: Iterable[Manifest], namespa
     return found
 
 
-def _still_a_release(release: Release) -> StepFailed:
-    return StepFailed(
-        f"{release} in {release.namespace} is what this unit is in the cluster, and it is not to be one any more",
-        where=f"deploy/{release.unit}",
-        hint=f"`helm uninstall {release.name} -n {release.namespace}` makes way, `mode: release` keeps it",
-    )
-
-
-def _unsaid(unit: model.Unit, images: Sequence[str]) -> StepFailed:
-    assert unit.helm is not None
-    return StepFailed(
-        f"the chart uses {', '.join(images)}, and nothing says which values take the image",
-        where=f"deploy/{unit.name}",
-        hint=f"`helm.images: [{{image: {images[0]}, value: image}}]`, with the path of a value that the template prints as its image",
-    )
-
-
 def _moved(update: int, release: Release, done: Upgraded) -> events.Notice:
     return events.Notice(
         update=update,
         message=f"{release}: {done.moved}, and is left as it is",
         hint="the next change upgrades it",
+    )
+
+
+def not_overridden(update: int, unit: model.Unit) -> events.Notice:
+    """That a release is not changed as `devOverrides` say."""
+    return events.Notice(
+        update=update,
+        message=f"deploy/{unit.name}: `devOverrides` change nothing of a release, which helm deploys as the chart renders it",
+        hint="have a values file for development set replicas and probes, or use `mode: template`",
     )
 
 

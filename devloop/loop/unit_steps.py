@@ -18,8 +18,10 @@ from devloop.deploy import apply as deploy_apply
 from devloop.deploy import namespaces
 from devloop.errors import StepFailed
 from devloop.graph import Node, unit_target
+from devloop.loop import release_steps
 from devloop.loop.messages import Start
-from devloop.loop.release_steps import ReleaseSteps, is_release
+from devloop.loop.release_steps import ReleaseSteps
+from devloop.loop.releases import is_release
 from devloop.loop.state import MANIFESTS
 from devloop.loop.surroundings import Products, Surroundings
 from devloop.loop.track import Listing
@@ -120,6 +122,8 @@ class UnitSteps:
             namespaces.ensure(scope, cluster, unit.helm.namespace or self._around.namespace, start.node.target)
         self._releases.settle(scope, cluster, unit, start.update)
         if is_release(unit):
+            if plan.overrides is not None and rendered.images:
+                self._warn(release_steps.not_overridden(start.update, unit))
             filled = images.fill(rendered.manifests, refs, given.artifacts, plan.table, given.pulled)
             before = self._hooks.before_deploy(scope, unit)
             return self._releases.apply(scope, start, rendered, refs, filled, before=before)

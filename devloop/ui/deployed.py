@@ -11,7 +11,14 @@ from devloop.events import Difference, Owned, Removed, Revision
 from devloop.ui.explanations import age
 
 Paint = Callable[[str, str], str]
-_SIGNS = {"create": ("green", "+"), "change": ("yellow", "~"), "adopt": ("yellow", "~"), "recreate": ("red", "±")}
+_SIGNS = {
+    "create": ("green", "+"),
+    "install": ("green", "+"),
+    "change": ("yellow", "~"),
+    "adopt": ("yellow", "~"),
+    "upgrade": ("yellow", "~"),
+    "recreate": ("red", "±"),
+}
 _STATES = {"ready": "green", "waiting": "yellow", "failed": "red", "deleting": "yellow"}
 
 
@@ -57,8 +64,9 @@ def _owned(event: Owned, paint: Paint, *, is_verbose: bool) -> Iterator[str]:
 def _revision(event: Revision, paint: Paint) -> Iterator[str]:
     mark = paint("green", "current") if event.is_current else ""
     why = event.cause or (f"devloop {event.digest[:8]}" if event.digest else "")
+    facts = ", ".join(filter(None, (event.status, why)))
     head = f"{event.resource:40} {event.revision:>4}  {age(event.age_s):>10}  {', '.join(event.images)}"
-    yield f"{head}  {paint('dim', why)} {mark}".rstrip()
+    yield f"{head}  {paint('dim', facts)} {mark}".rstrip()
 
 
 def _removed(event: Removed, paint: Paint) -> Iterator[str]:

@@ -120,6 +120,10 @@ def messages(done: Completed) -> str:
     return "\n".join(each["message"] for each in done.of(kind="notice"))
 
 
+def removed(done: Completed) -> list[tuple[str, str]]:
+    return [(each["state"], each["resource"]) for each in done.of(kind="removed")]
+
+
 Run = Callable[..., Completed]
 
 
@@ -161,7 +165,7 @@ def test_a_rollback_is_told_and_not_fought(run: Run, project: Path, kubectl: Kub
     run()
     helm.run("rollback", "web", "1")
     said = messages(run())
-    assert "revision 3 (Rollback to 1) was made by someone else, and is left as it is" in said
+    assert "revision 3 is a rollback to revision 1, and is left as it is" in said
     assert (value(kubectl), len(helm.history())) == ("first", 3)
     write(project, {"dev.yaml": "value: third\n"})
     assert "it is upgraded now, since something changed" in messages(run())
@@ -259,7 +263,7 @@ def test_a_namespace_is_made_when_asked_for(run: Run, project: Path, kubectl: Ku
         write(project, {"devloop.yaml": text.replace("mode: release", "mode: release, createNamespace: true")})
         run()
         assert value(there) == "first"
-        assert "deleted release web" in messages(run("delete"))
+        assert removed(run("delete")) == [("deleted", "release/web")]
         assert there.snapshot() == {}
         assert kubectl.run("get", "namespace", other, "-o", "name").strip() == f"namespace/{other}"
     finally:
@@ -286,14 +290,14 @@ def test_units_that_are_only_rendered_may_share_a_namespace_that_they_ask_for(
 
 def test_delete_uninstalls_from_anywhere(run: Run, project: Path, kubectl: Kubectl, helm: Helm) -> None:
     run()
-    assert "would delete release web" in messages(run("delete", "--dry-run"))
+    assert removed(run("delete", "--dry-run")) == [("would delete", "release/web")]
     assert helm.releases() == ["web"]
     shutil.rmtree(project / "chart")
     write(
         project,
         {"devloop.yaml": CONFIG.partition("deploy:")[0] + "deploy: [{manifests: [one.yaml]}]\n", "one.yaml": ""},
     )
-    assert "deleted release web" in messages(run("delete"))
+    assert removed(run("delete")) == [("deleted", "release/web")]
     assert helm.releases() == []
     assert kubectl.snapshot() == {}
     assert "deleted nothing" in messages(run("delete"))
@@ -353,6 +357,8 @@ def test_a_release_that_is_to_be_one_no_more_is_told_with_the_way_out(
     write(project, {"devloop.yaml": CONFIG.replace("mode: release, ", "")})
     (failed,) = run(code=1).of(kind="step", state="failed")
     assert f"`helm uninstall web -n {kubectl.namespace}` makes way" in failed["hint"]
+    (error,) = run("diff", code=2).of(kind="error")
+    assert error["hint"] == failed["hint"]
     helm.run("uninstall", "web")
     run()
     assert (value(kubectl), helm.releases()) == ("first", [])
@@ -365,7 +371,7 @@ def test_an_image_goes_in_by_values_and_an_edit_is_one_revision(
     image = project.image("web")
     chart = project.manifest("web").replace(image, '"{{ .Values.image.repository }}:{{ .Values.image.tag }}"')
     mapped = f"images: [{{image: {image}, repository: image.repository, tag: image.tag}}]"
-    config = project.config().replace(
+    config = project.config("devOverrides: fast\n").replace(
         "manifests: [k8s/*.yaml]", f"helm: {{chart: chart, mode: release, release: web, {mapped}}}"
     )
     write(
@@ -392,6 +398,154 @@ def test_an_image_goes_in_by_values_and_an_edit_is_one_revision(
     }
     assert kubectl.json("get", "deployment", "web")["spec"]["template"]["spec"]["containers"][0]["image"] == built
     assert helm.history() == [(1, "superseded"), (2, "deployed")]
+    notices = [each["message"] for each in dev.events if each["kind"] == "notice"]
+    assert len([each for each in notices if "`devOverrides` change nothing of a release" in each]) == 1
     assert json.loads(helm.run("get", "values", "web", "-o", "json"))["image"] == dict(
         zip(("repository", "tag"), built.rsplit(":", 1), strict=True)
     )
+    there = devloop.at(project.folder)
+    assert there.run("diff").code == 0
+    history = there.run("history", "release/web").of(kind="revision")
+    assert [len(each["images"]) for each in history] == [1, 1]
+    assert history[1]["images"] == [built]
+    # Another checkout, whose edit the session does not see.
+    other = shutil.copytree(project.folder, tmp_path / "elsewhere" / "p")
+    write(other, {"web/index.html": "third"})
+    (change,) = devloop.at(other).run("diff").of(kind="difference", resource="deployment/web")
+    lines = [line for line in change["diff"][2:] if line[0] in "+-"]
+    assert len(lines) == 2
+    assert lines[0].strip("- ") == f"image: {built}"
+    assert lines[1].startswith("+")
+    assert f"image: {image}:" in lines[1]
+    write(project.folder, {"web/index.html": "third"})
+    dev.wait_event(kind="update", update=3, state="ready", timeout_s=90)
+    (deployed,) = kubectl.json("get", "deployment", "web")["spec"]["template"]["spec"]["containers"]
+    assert lines[1].endswith(f"image: {deployed['image']}")
+    rolled = there.run("rollback", "deploy/web", timeout_s=120)
+    assert rolled.code == 0, rolled.stdout
+    (deployed,) = kubectl.json("get", "deployment", "web")["spec"]["template"]["spec"]["containers"]
+    assert deployed["image"] == built
+    assert rolled.of(kind="step", step="ready", state="finished")
+
+
+def told(run: Run, *words: str, code: int) -> dict[str, str]:
+    """What `devloop diff` would do to each object."""
+    return {each["resource"]: each["action"] for each in run("diff", *words, code=code).of(kind="difference")}
+
+
+def test_diff_tells_what_run_then_does_to_a_release(run: Run, project: Path, kubectl: Kubectl, helm: Helm) -> None:
+    assert told(run, code=1) == {"release/web": "install", "configmap/web": "create"}
+    assert kubectl.snapshot() == {}
+    run()
+    before = kubectl.snapshot()
+    assert told(run, code=0) == {}
+    write(
+        project,
+        {"dev.yaml": "value: second\n", "chart/templates/more.yaml": TEMPLATE.replace("Name }}", "Name }}-more")},
+    )
+    done = run("diff", code=1)
+    changes = {each["resource"]: each for each in done.of(kind="difference")}
+    assert {name: each["action"] for name, each in changes.items()} == {
+        "release/web": "upgrade",
+        "configmap/web": "change",
+        "configmap/web-more": "create",
+    }
+    assert changes["release/web"]["why"] == "chart, values or images are not those of revision 1"
+    changed = changes["configmap/web"]["diff"][2:]
+    assert [line for line in changed if line[0] in "+-"] == ["-  value: first", "+  value: second"]
+    assert changes["configmap/web"]["source"].startswith("chart/templates/web.yaml")
+    assert (kubectl.snapshot(), len(helm.history())) == (before, 1)
+    run()
+    assert told(run, code=0) == {}
+    (project / "chart/templates/more.yaml").unlink()
+    assert told(run, code=1) == {"release/web": "upgrade", "configmap/web-more": "delete"}
+    write(project, {"devloop.yaml": CONFIG.replace("name: web", "name: other")})
+    assert told(run, code=1) == {"release/web": "uninstall", "release/other": "install", "configmap/other": "create"}
+
+
+def test_diff_knows_what_helm_would_not_take_and_what_it_would_take_over(
+    run: Run, project: Path, kubectl: Kubectl, helm: Helm
+) -> None:
+    kubectl.run("create", "configmap", "web")
+    done = run("diff", code=2)
+    (error,) = done.of(kind="error")
+    assert "configmap/web is there already, and no part of release web" in error["message"]
+    kubectl.run("delete", "configmap", "web")
+    write(project, {"devloop.yaml": CONFIG.replace("mode: release, ", "")})
+    run()
+    write(project, {"devloop.yaml": CONFIG})
+    assert told(run, code=1) == {"release/web": "install", "configmap/web": "adopt"}
+
+
+def test_explain_says_whether_a_release_would_be_upgraded(
+    run: Run, project: Path, kubectl: Kubectl, helm: Helm
+) -> None:
+    def owed() -> tuple[bool, list[str]]:
+        (target,) = run("explain", "deploy/web").of(kind="target")
+        return target["owed"], target["why"]
+
+    assert owed() == (True, ["release web would be installed: is not installed"])
+    run()
+    assert owed() == (False, ["release web: revision 1 was made from the same"])
+    write(project, {"dev.yaml": "value: second\n"})
+    assert owed() == (
+        True,
+        ["release web would be upgraded: chart, values or images are not those of revision 1"],
+    )
+    run()
+    helm.run("rollback", "web", "1")
+    assert owed() == (False, ["release web: revision 3 is a rollback to revision 1, and is left as it is"])
+
+
+def test_history_and_rollback_of_a_release(run: Run, project: Path, kubectl: Kubectl, helm: Helm) -> None:
+    run()
+    write(project, {"dev.yaml": "value: second\n"})
+    run()
+    found = run("history", "web").of(kind="revision")
+    assert [(each["resource"], each["revision"], each["status"], each["is_current"]) for each in found] == [
+        ("release/web", 1, "superseded", False),
+        ("release/web", 2, "deployed", True),
+    ]
+    assert all(each["digest"] and each["unit"] == "web" and each["age_s"] < 600 for each in found)
+    before = kubectl.snapshot()
+    done = run("rollback", "web", "--to", "1", "--dry-run")
+    changes = {each["resource"]: each for each in done.of(kind="difference")}
+    assert "+  value: first" in changes["configmap/web"]["diff"]
+    assert (kubectl.snapshot(), len(helm.history())) == (before, 2)
+    said = messages(run("rollback", "web", "--to", "1"))
+    assert "release web was rolled back to revision 1: revision 3" in said
+    assert (value(kubectl), helm.history()[-1]) == ("first", (3, "deployed"))
+    assert [each.get("cause", "") for each in run("history", "release/web").of(kind="revision")] == [
+        "",
+        "",
+        "Rollback to 1",
+    ]
+    would = run("diff")
+    assert would.of(kind="difference") == []
+    assert "release web: revision 3 is a rollback to revision 1, and would be left as it is" in messages(would)
+    assert "revision 3 is a rollback to revision 1, and is left as it is" in messages(run())
+    assert len(helm.history()) == 3
+    (error,) = run("rollback", "web", "--to", "3", code=2).of(kind="error")
+    assert error["message"] == "revision 3 is what is deployed"
+    (error,) = run("rollback", "web", "--to", "9", code=2).of(kind="error")
+    assert error["hint"] == "there are 1 (superseded), 2 (superseded), 3 (deployed)"
+    write(project, {"dev.yaml": "value: third\n"})
+    assert "release web: revision 3 is a rollback to revision 1; it is upgraded now" in messages(run())
+    assert value(kubectl) == "third"
+
+
+def test_ls_tells_of_releases_and_their_objects(run: Run, project: Path, kubectl: Kubectl, helm: Helm) -> None:
+    write(project, {"plain.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n"})
+    write(project, {"devloop.yaml": CONFIG + "  - {name: plain, manifests: [plain.yaml]}\n"})
+    run()
+    found = {each["resource"]: each for each in run("ls").of(kind="object")}
+    assert {name: (each["unit"], each["source"], each["state"]) for name, each in found.items()} == {
+        "configmap/plain": ("plain", "plain.yaml", "ready"),
+        "configmap/web": ("web", "web/templates/web.yaml", "ready"),
+        "release/web": ("web", "web-1.0.0", "ready"),
+    }
+    assert found["release/web"]["why"] == "revision 1, deployed"
+    assert found["configmap/web"]["project"] == found["configmap/plain"]["project"]
+    assert [each["resource"] for each in run("ls", "web").of(kind="object")] == ["configmap/web", "release/web"]
+    every = run("ls", "--all-projects").of(kind="object")
+    assert "release/web" in [each["resource"] for each in every if each["namespace"] == kubectl.namespace]

@@ -261,6 +261,20 @@ def chart_options_fit(project: model.Project, _: Positions) -> list[Finding]:
     return found
 
 
+def releases_are_helms_alone(project: model.Project, _: Positions) -> list[Finding]:
+    """Helm deploys what the chart renders, so what devloop would do to rendered objects does not happen."""
+    found = []
+    for unit, path in numbered(project.deploy, UNITS):
+        if unit.helm is None or unit.helm.mode != "release":
+            continue
+        for name, steps in (("then", unit.then), ("transforms", unit.transforms)):
+            if steps:
+                message = f"in `release` mode helm deploys what the chart renders, so `{name}` has no effect"
+                hint = "use `helm.postRenderer`, or `mode: template`"
+                found.append(Finding((*path, name), message, hint))
+    return found
+
+
 RULES: tuple[Rule, ...] = (
     unit_names_are_labels,
     unit_names_are_unique,
@@ -276,4 +290,5 @@ RULES: tuple[Rule, ...] = (
     chart_images_are_artifacts,
     charts_come_from_one_place,
     chart_options_fit,
+    releases_are_helms_alone,
 )
