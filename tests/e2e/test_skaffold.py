@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -169,3 +170,25 @@ build:
     for name in ("api", "web"):
         assert kubectl.json("get", "deployment", name)["status"]["readyReplicas"] == 1
         assert kubectl.run("exec", f"deployment/{name}", "--", "cat", "/www/index.html").strip() == name
+
+
+def test_what_import_writes_runs_like_the_file_itself(shop: Folder, devloop: Devloop, kubectl: Kubectl) -> None:
+    shop.service("web", "web", "first")
+    shop.write(
+        {
+            "k8s/web.yaml": shop.manifest("web"),
+            "skaffold.yaml": f"{HEAD}build:\n  artifacts: [{{image: {shop.image('web')}, context: web}}]\nverify: [{{name: x}}]\n",
+        }
+    )
+    there = devloop.at(shop.folder)
+    assert there.run("run").code == 0
+    before = kubectl.pod_uids()
+    imported = there.run("import")
+    assert imported.code == 0, imported.stdout + imported.stderr
+    assert "# not carried: skaffold.yaml, line 5: verify: " in (shop.folder / "devloop.yaml").read_text()
+    again = there.run("run")
+    assert again.code == 0, again.stdout + again.stderr
+    assert kubectl.pod_uids() == before
+    refused = there.run("import")
+    assert (refused.code, os.path.exists(shop.folder / "devloop.yaml")) == (2, True)
+    assert "--force" in refused.stdout + refused.stderr
