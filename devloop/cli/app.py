@@ -233,7 +233,7 @@ def import_(
     """Write a devloop.yaml from another tool's configuration, with all that is not carried in comments."""
     from devloop.cli.importing import import_ as body
 
-    return body(Common(output=output, verbose=verbose), file, to=to, is_forced=force)
+    return body(Common(output=output or Output.text, verbose=verbose), file, to=to, is_forced=force)
 
 
 @app.command()

@@ -95,7 +95,9 @@ def _finished(file: Path, written: Imported, asked: Sequence[str], facts: Facts,
     """A tree of devloop's to its end. `written`: as such, or by another tool."""
     applied = profiles.apply(written.root, asked, facts)
     variables = _variables(applied.root, file.parent, sources)
-    substituted = Substituted(applied.root, ()) if written.is_filled else substitution.substitute(applied.root, variables)
+    substituted = (
+        Substituted(applied.root, ()) if written.is_filled else substitution.substitute(applied.root, variables)
+    )
     decoded = decode(substituted.root, model.Project)
     project = defaults.fill(decoded.value, file.parent)
     positions = Positions(substituted.root)

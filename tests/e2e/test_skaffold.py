@@ -80,6 +80,10 @@ profiles:
     assert second.code == 0, second.stdout + second.stderr
     assert kubectl.json("get", "deployment", "web")["status"]["readyReplicas"] == 2
 
+    third = there.run("run", "--profile", "-two", env={"GREETING": "good morning", "REPLICAS": "12"})
+    assert third.code == 0, third.stdout + third.stderr
+    assert kubectl.json("get", "deployment", "web")["spec"]["replicas"] == 1
+
 
 def test_overlays_of_kustomize(shop: Folder, devloop: Devloop, kubectl: Kubectl) -> None:
     if shutil.which("kustomize") is None and shutil.which("kubectl") is None:
@@ -98,7 +102,7 @@ build:
 deploy: {{kustomize: {{paths: [overlays/dev]}}}}
 profiles:
   - name: test
-    activation: [{{env: STAGE=^test$}}]
+    activation: [{{command: build}}]
     patches: [{{path: /deploy/kustomize/paths/0, value: overlays/test}}]
 """,
         }
@@ -107,7 +111,7 @@ profiles:
     first = there.run("run", "-f", "skaffold.yaml")
     assert first.code == 0, first.stdout + first.stderr
     assert kubectl.json("get", "deployment", "web")["metadata"]["labels"]["stage"] == "dev"
-    second = there.run("run", "-f", "skaffold.yaml", env={"STAGE": "test"})
+    second = there.run("run", "-f", "skaffold.yaml", "-p", "test")
     assert second.code == 0, second.stdout + second.stderr
     web = kubectl.json("get", "deployment", "web")
     assert (web["metadata"]["labels"]["stage"], web["status"]["readyReplicas"]) == ("test", 1)

@@ -1,15 +1,16 @@
 """`devloop import`: which file is converted, and by what.
 
-Comes in: a path. Goes out: a tree of devloop's, nothing of this machine's environment in it. Blocks on the disk.
+Comes in: a path. Goes out: a tree of devloop's, with the environment's variables by their names. Blocks on the disk.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from devloop.config.importing import devspace, onto, skaffold, templates, tiltfile
+from devloop.config.importing import devspace, dollars, onto, skaffold, templates, tiltfile
 from devloop.config.importing.skaffold import Imported
 from devloop.errors import ConfigError, UsageError
 
@@ -41,7 +42,7 @@ def convert(file: Path, read: Callable[[Path], bytes], shown: Callable[[Path], s
     elif file.name in devspace.NAMES:
         made = devspace.convert(read(file), file, shown(file))
     else:
-        made = skaffold.convert(file, onto.disk(read, shown), templates.unwritten)
+        made = skaffold.convert(file, onto.disk(read, shown), templates.as_variables)
     if made.problems:
         raise ConfigError(made.problems)
-    return made
+    return replace(made, root=dollars.escaped(made.root))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 # A variable and the text for when it is not set or empty; None when there is none. Raises: NotTold.
 Spell = Callable[[str, str | None], str]
 
+MARK = "\ue000"  # the dollar of a variable, while dollars of the text are not told apart from it yet
 _ACTION = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
 _TEXT = r'(?:"(?P<{0}>[^"\\]*)"|`(?P<{0}raw>[^`]*)`)'
 _FORMS = (
@@ -57,6 +58,10 @@ def from_environment(env: Mapping[str, str]) -> Spell:
     return spell
 
 
-def unwritten(name: str, _other: str | None) -> str:
-    """For a file that is written once and for all. Raises: NotToldError, for what is this environment's does not belong there."""
-    raise NotToldError(f"the environment variable {name} is not written into a file")
+def as_variables(name: str, other: str | None) -> str:
+    """Variables as devloop's, marked as such: see `dollars`. Raises: NotToldError."""
+    if other is None:
+        return f"{MARK}{{{name}}}"
+    if re.search(r"[$\\`{}\"]", other):
+        raise NotToldError(f"the default of {name} cannot be written between brackets")
+    return f"{MARK}{{{name}:-{other}}}"

@@ -30,7 +30,7 @@ from tests.config.importing.rows import ROWS
         ("apiVersion: skaffold/v4beta14\nbuild: [a, b\nx: y\n", "never closed"),
         ("apiVersion: skaffold/v4beta14\nbuild:\n\tartifacts: []\n", "a tab in the indentation"),
         ("apiVersion: skaffold/v4beta14\n--- text\n", "found text where fields"),
-        ("apiVersion: skaffold/v4beta14\nx: !cmd y\n---\nx: *z\n", "the tag `!cmd`"),
+        ("apiVersion: skaffold/v4beta14\nx: !other y\n---\nx: *z\n", "the tag `!other`"),
         ("apiVersion: skaffold/v4beta14\nx: &x [1]\n---\nx: *x\n", "nothing above has the anchor"),
         (HEAD + "# " + "x" * 1_100_000, "larger than 1 MB"),
     ],

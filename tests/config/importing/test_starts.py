@@ -8,9 +8,12 @@ import pytest
 
 from devloop.config import model
 from devloop.config.decode import decode
-from devloop.config.importing import devspace, files, tiltfile
+from devloop.config.importing import devspace, files, tiltfile, writing
+from devloop.config.load import load, read, shown
+from devloop.config.profiles import Facts
+from devloop.config.variables import Sources
 from devloop.errors import ConfigError, UsageError
-from tests.config.importing.converting import plain, written
+from tests.config.importing.converting import HEAD, plain, written
 
 TILTFILE = """\
 load('ext://restart_process', 'docker_build_with_restart')
@@ -146,3 +149,40 @@ def test_the_file_to_import_is_found_by_its_name(tmp_path: Path) -> None:
     assert files.find(tmp_path) == tmp_path / "skaffold.yaml"
     with pytest.raises(UsageError, match="no such file"):
         files.find(tmp_path / "none")
+
+
+def test_templates_are_written_as_variables_and_dollars_stay_dollars(shop: Path) -> None:
+    (shop / "skaffold.yaml").write_text(
+        HEAD + "build:\n  artifacts:\n    - image: a\n"
+        "      docker: {buildArgs: {A: '{{.USER_NAME}}-$x', B: '{{.B | default \"b c\"}}', C: '${C} $$', D: '{{.D | default \"$d\"}}'}}\n"
+        "    - {image: b, custom: {buildCommand: 'build ${IMAGE} {{.FLAG}}'}}\n"
+    )
+    made = files.convert(shop / "skaffold.yaml", read, shown)
+    one, other = plain(made.root)["build"]["artifacts"]
+    assert one["docker"]["buildArgs"] == {"A": "${USER_NAME}-$x", "B": "${B:-b c}", "C": "$${C} $$$"}
+    assert other["custom"]["command"] == "build ${IMAGE} ${FLAG}"
+    assert ["D cannot be written" in each.reason for each in made.notes] == [True]
+
+
+def test_what_is_written_loads_as_the_file_itself(shop: Path) -> None:
+    (shop / "skaffold.yaml").write_text(
+        HEAD + "build:\n  artifacts:\n    - {image: a, docker: {buildArgs: {A: '{{.USER_NAME}}-$x', C: '${C} $$'}}}\n"
+    )
+    env = {"USER_NAME": "me"}
+    there = load(shop / "skaffold.yaml", facts=Facts(env=env))
+    made = files.convert(shop / "skaffold.yaml", read, shown)
+    (shop / "devloop.yaml").write_text(writing.text(made.root, made.notes, "skaffold.yaml"))
+    again = load(shop / "devloop.yaml", sources=Sources(env=env))
+    assert again.project == there.project
+
+
+def test_skaffold_env_is_read_and_watched(shop: Path) -> None:
+    (shop / "skaffold.env").write_text("A=file\nB=file\n")
+    text = "build: {artifacts: [{image: a, docker: {buildArgs: {A: '{{.A}}', B: '{{.B}}'}}}]}\n"
+    (shop / "skaffold.yaml").write_text(HEAD + text)
+    loaded = load(shop / "skaffold.yaml", facts=Facts(env={"A": "own"}))
+    docker = loaded.project.build.artifacts[0].docker
+    assert docker is not None
+    assert docker.build_args == {"A": "own", "B": "file"}
+    assert loaded.reads(shop / "skaffold.env")
+    assert loaded.reads(shop / "skaffold.yaml")
