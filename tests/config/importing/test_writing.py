@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devloop.config import tree
@@ -27,6 +27,7 @@ def test_every_row_reads_back_as_it_was(row: Row) -> None:
     assert text.count("# not carried: skaffold.yaml, line ") == len(imported.notes)
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_any_text_reads_back_as_it_was(text: str) -> None:
     root = Map(HERE, ((Scalar(HERE, "a"), Map(HERE, ((Scalar(HERE, text or "b"), Scalar(HERE, text)),))),))
