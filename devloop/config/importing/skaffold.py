@@ -207,8 +207,12 @@ class _Conversion:
         for name in active:
             profile, index = config.profiles[name]
             root = overlay.with_profile(root, profile, ("profiles", index))
+            for key in _OF_THE_FILE:
+                if not _is_same(config.root.values.get(key), root.values.get(key)):
+                    reason = f"a profile does not change `{key}` here"
+                    notes.add(profile.place, f"profiles[{index}].patches", reason, matters=True)
         fields = Fields(root, "", notes)
-        for key in ("apiVersion", "kind", "requires", "profiles"):
+        for key in _OF_THE_FILE:
             fields.take(key)
         metadata = fields.record("metadata")
         if metadata:
@@ -269,9 +273,14 @@ class _Conversion:
         return text(place, to_label(name))
 
 
+_OF_THE_FILE = ("apiVersion", "kind", "metadata", "requires", "profiles")
 _PROFILE_SECTIONS = (
     "build", "test", "manifests", "deploy", "portForward", "resourceSelector", "verify", "customActions",
 )  # fmt: skip
+
+
+def _is_same(one: Node | None, other: Node | None) -> bool:
+    return one is other or (one is not None and other is not None and difference.is_same(one, other))
 
 
 def _place(root: Map, key: str) -> Place:

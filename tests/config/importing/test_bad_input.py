@@ -64,6 +64,7 @@ def test_versions_from_v2beta29_on_are_read(version: str) -> None:
         ("build: {artifacts: [{context: a}]}", "build.artifacts[0].image", 3, "needs its `image`"),
         ("build: {artifacts: [text]}", "build.artifacts[0]", 3, "fields are wanted here"),
         ("profiles: [{name: p, patches: [{path: /build/artifacts/7/image, value: x}]}]", "profiles[0].patches", 3, "there is no `/build`"),
+        ("profiles: [{name: p, patches: [{op: add, path: /kind, value: X}]}]", "profiles[0].patches", 3, "not change `kind`"),
         ("requires: [{path: .., configs: [x]}]", "requires[0].configs", 3, "there is no configuration `x`"),
     ],
 )  # fmt: skip
