@@ -196,3 +196,25 @@ def test_what_import_writes_runs_like_the_file_itself(shop: Folder, devloop: Dev
     refused = there.run("import")
     assert (refused.code, os.path.exists(shop.folder / "devloop.yaml")) == (2, True)
     assert "--force" in refused.stdout + refused.stderr
+
+
+def test_dev_follows_edits_of_a_required_file(shop: Folder, devloop: Devloop, kubectl: Kubectl) -> None:
+    shop.service("web", "web/src", "first")
+    required = f"{HEAD}metadata: {{name: web}}\nbuild:\n  artifacts: [{{image: {shop.image('web')}, context: src}}]\n"
+    shop.write(
+        {
+            "web/k8s/web.yaml": shop.manifest("web"),
+            "web/two.yaml": shop.manifest("web").replace("replicas: 1", "replicas: 2"),
+            "web/skaffold.yaml": required,
+            "skaffold.yaml": f"{HEAD}requires: [{{path: web}}]\n",
+        }
+    )
+    dev = devloop.at(shop.folder).start("dev")
+    dev.wait_event(kind="update", state="ready", timeout_s=120)
+    assert kubectl.json("get", "deployment", "web")["status"]["readyReplicas"] == 1
+    shop.write({"web/skaffold.yaml": f"{required}manifests: {{rawYaml: [two.yaml]}}\n"})
+    dev.wait_event(kind="update", state="ready", update=2, timeout_s=120)
+    assert kubectl.json("get", "deployment", "web")["status"]["readyReplicas"] == 2
+    dev.interrupt()
+    assert dev.wait().code == 130
+    assert kubectl.get("deployment", "web") is None
