@@ -25,6 +25,7 @@ from devloop.cli.options import (
     Recreate,
     SkipTests,
     TagOption,
+    Verbose,
     Watch,
     WatchOption,
 )
@@ -208,6 +209,30 @@ def image_tests(
     from devloop.cli.test import test as body
 
     return body(common, names or ())
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="skaffold.yaml, Tiltfile or devspace.yaml, or its folder. Default: the one here.", show_default=False
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", help="Where to write it; - prints it. Default: devloop.yaml beside the file.", show_default=False
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    output: OutputFormat = Output.text,
+    verbose: Verbose = 0,
+) -> int:
+    """Write a devloop.yaml from another tool's configuration, with all that is not carried in comments."""
+    from devloop.cli.importing import import_ as body
+
+    return body(Common(output=output or Output.text, verbose=verbose), file, to=to, is_forced=force)
 
 
 @app.command()

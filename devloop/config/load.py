@@ -15,8 +15,11 @@ from pathlib import Path
 from devloop import globs
 from devloop.config import defaults, dotenv, files, model, profiles, substitution, syntax, tree, validate
 from devloop.config.decode import decode
+from devloop.config.importing import onto, skaffold
+from devloop.config.importing.skaffold import Imported
 from devloop.config.paths import Positions, problem, untainted
 from devloop.config.profiles import NOWHERE, Facts
+from devloop.config.substitution import Substituted
 from devloop.config.syntax import MAX_BYTES
 from devloop.config.tree import Map, Scalar
 from devloop.config.variables import NOTHING, Sources, Variables, mask
@@ -53,7 +56,8 @@ class Loaded:
 
 
 def find(start: Path | None) -> Path:
-    """The configuration's file: `start`, the one in the folder `start`, or without it the one here. Absolute.
+    """The configuration's file: `start`, the one in the folder `start`, or without it the one here; where there is none of devloop's,
+    Skaffold's. Absolute.
 
     Raises: UsageError when there is none.
     """
@@ -62,13 +66,13 @@ def find(start: Path | None) -> Path:
     except OSError as exc:
         raise UsageError("the current folder is gone", hint="change to one that exists") from exc
     if os.path.isdir(asked):
-        file = next((asked / name for name in NAMES if os.path.isfile(asked / name)), None)
+        file = next((asked / name for name in (*NAMES, *skaffold.NAMES) if os.path.isfile(asked / name)), None)
         if file is None:
-            raise UsageError(f"no devloop.yaml in {_shown(asked)}", hint=_SMALLEST)
+            raise UsageError(f"no devloop.yaml in {shown(asked)}", hint=_SMALLEST)
         return file
     if not os.path.exists(asked):
         raise UsageError(
-            f"no file {_shown(asked)}", hint=_SMALLEST if asked.name in NAMES else "`-f` names the configuration"
+            f"no file {shown(asked)}", hint=_SMALLEST if asked.name in NAMES else "`-f` names the configuration"
         )
     return asked
 
@@ -80,24 +84,36 @@ def load(path: Path, asked: Sequence[str] = (), facts: Facts = NOWHERE, sources:
     cannot be read.
     """
     file = Path(os.path.abspath(path))
-    read = tree.parse(_read(file), _shown(file))
-    _require_version(read.root)
-    applied = profiles.apply(read.root, asked, facts)
+    data = read(file)
+    if onto.is_skaffold(data):
+        return _finished(file, onto.in_memory(file, facts.env, read, shown), asked, facts, sources)
+    written = tree.parse(data, shown(file))
+    _require_version(written.root)
+    return _finished(file, Imported(written.root, (file,), (), written.problems), asked, facts, sources)
+
+
+def _finished(file: Path, written: Imported, asked: Sequence[str], facts: Facts, sources: Sources) -> Loaded:
+    """A tree of devloop's to its end. `written`: as such, or by another tool."""
+    applied = profiles.apply(written.root, asked, facts)
     variables = _variables(applied.root, file.parent, sources)
-    substituted = substitution.substitute(applied.root, variables)
+    substituted = (
+        Substituted(applied.root, ()) if written.is_filled else substitution.substitute(applied.root, variables)
+    )
     decoded = decode(substituted.root, model.Project)
     project = defaults.fill(decoded.value, file.parent)
     positions = Positions(substituted.root)
     findings = [*validate.check(project, positions), *files.check(project, file.parent, positions)]
     problems = [
-        *read.problems,
+        *written.problems,
         *substituted.problems,
         *decoded.problems,
         *(positions.problem(each) for each in untainted(findings, decoded.tainted)),
     ]
     if problems:
         raise _wrong(problems, tuple(variables.secrets))
-    named = (globs.escape(file.name), DOTENV, *variables.patterns)
+    read_files = (globs.escape(os.path.relpath(each, file.parent)) for each in written.files)
+    named = (*read_files, DOTENV, *variables.patterns)
+    told = (str(each) for each in written.notes if not each.profile or each.profile in dict(applied.active))
     return Loaded(
         project,
         file,
@@ -105,7 +121,7 @@ def load(path: Path, asked: Sequence[str] = (), facts: Facts = NOWHERE, sources:
         globs.roots(file.parent, named),
         positions,
         applied.active,
-        (*applied.warnings, *_unused(variables)),
+        (*told, *applied.warnings, *_unused(variables)),
         tuple(variables.secrets),
         variables.exports,
         globs.matcher(file.parent, named),
@@ -117,7 +133,7 @@ def _variables(root: Map, base: Path, sources: Sources) -> Variables:
         Map(root.place, tuple(each for each in root.entries if each[0].text in ("vars", "apiVersion"))), model.Project
     )
     file = base / DOTENV
-    entries = dotenv.parse(syntax.to_text(_read(file), _shown(file)), _shown(file)) if file.is_file() else {}
+    entries = dotenv.parse(syntax.to_text(read(file), shown(file)), shown(file)) if file.is_file() else {}
     return Variables(base, sources, entries, declared.value.vars)
 
 
@@ -142,13 +158,14 @@ def _mistake(problem: Problem) -> tuple[int, int, str]:
     return problem.line, problem.column, problem.message.rpartition(", at ")[0]
 
 
-def _read(file: Path) -> bytes:
+def read(file: Path) -> bytes:
+    """The file, as far as one that is not too large goes. Raises: UsageError."""
     try:
         with file.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        raise UsageError(f"cannot read {_shown(file)}: {reason}") from exc
+        raise UsageError(f"cannot read {shown(file)}: {reason}") from exc
 
 
 def _require_version(root: Map) -> None:
@@ -156,11 +173,7 @@ def _require_version(root: Map) -> None:
     version = root.values.get("apiVersion")
     if not isinstance(version, Scalar) or version.kind != "text" or version.text in ("", model.API_VERSION):
         return
-    tool = version.text.partition("/")[0]
-    if tool == "skaffold":
-        message = "this is a configuration of Skaffold"
-        hint = f"devloop reads a devloop.yaml with `apiVersion: {model.API_VERSION}`; most words are the same there"
-    elif tool == "devloop":
+    if version.text.startswith("devloop/"):
         message = f"this devloop reads {model.API_VERSION}, not {version.text}"
         hint = f"write `apiVersion: {model.API_VERSION}`, or update devloop"
     elif isinstance(kind := root.values.get("kind"), Scalar):
@@ -173,7 +186,7 @@ def _require_version(root: Map) -> None:
     raise ConfigError((problem(place, message, ("apiVersion",), hint),))
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """The path as people read it: relative to where they are when it is below."""
     try:
         here = Path(os.path.abspath(""))

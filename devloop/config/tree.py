@@ -112,13 +112,20 @@ def parse(data: bytes, file: str) -> Tree:
     builder = _Builder(file)
     for event in _events(text, file):
         builder.take(event)
-    root = builder.root
-    if root is None or (isinstance(root, Scalar) and root.kind == "nothing"):
-        raise syntax.refused(file, 1, 1, "the file is empty", "its first line is `apiVersion: devloop/v1`")
-    if not isinstance(root, Map):
-        what = "a list" if isinstance(root, List) else "text"
-        raise _refused(root.place, f"found {what} where fields such as `apiVersion: devloop/v1` are wanted")
-    return Tree(root, tuple(builder.problems))
+    return builder.tree("its first line is `apiVersion: devloop/v1`")
+
+
+def documents(data: bytes, file: str) -> tuple[Tree, ...]:
+    """Reads a file that may have several documents; those that are empty do not count. Raises: as `parse`."""
+    text = syntax.to_text(data, file)
+    builders: list[_Builder] = []
+    for event in _events(text, file):
+        if type(event).__name__ == "DocumentStartEvent":
+            builders.append(_Builder(file))
+        if builders:
+            builders[-1].take(event)
+    found = [each for each in builders if not each.is_empty] or [_Builder(file)]
+    return tuple(each.tree("a configuration begins with `apiVersion`") for each in found)
 
 
 def _events(text: str, file: str) -> Iterator[Any]:
@@ -159,6 +166,21 @@ class _Builder:
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int, int]] = {}
         self._documents = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written, or nothing but `null`."""
+        return self.root is None or (isinstance(self.root, Scalar) and self.root.kind == "nothing")
+
+    def tree(self, hint: str) -> Tree:
+        """What was read. Raises: ConfigError when it is no mapping."""
+        root = self.root
+        if root is None or self.is_empty:
+            raise syntax.refused(self._file, 1, 1, "the file is empty", hint)
+        if not isinstance(root, Map):
+            what = "a list" if isinstance(root, List) else "text"
+            raise _refused(root.place, f"found {what} where fields such as `apiVersion: devloop/v1` are wanted")
+        return Tree(root, tuple(self.problems))
 
     def take(self, event: Any) -> None:
         place = Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
