@@ -34,8 +34,17 @@ def look(tree: Tree) -> Findings:
         kustomize=kustomized,
         charts=found_charts,
         compose=composed,
-        notes=(*notes, *(f"{each}; left out" for each in problems), *_limits(tree)),
+        notes=(*_of_other_tools(tree), *notes, *(f"{each}; left out" for each in problems), *_limits(tree)),
     )
+
+
+def _of_other_tools(tree: Tree) -> tuple[str, ...]:
+    """What is written down already need not be guessed."""
+    found = next((each for each in ("skaffold.yaml", "devspace.yaml", "Tiltfile") if each in tree.files), None)
+    if found is None:
+        return ()
+    runs = ", and `devloop dev -f skaffold.yaml` runs it as it is" if found == "skaffold.yaml" else ""
+    return (f"there is a {found}: `devloop import {found}` carries over what it says{runs}",)
 
 
 def _name(folder: str) -> str:

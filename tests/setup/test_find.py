@@ -242,3 +242,15 @@ def test_yaml_that_is_nested_without_end_is_left_out(plant: Plant) -> None:
     tree = plant({"x.yaml": "apiVersion: v1\nkind: " + "[" * 5000})
     assert not objects.read(tree, "x.yaml").found
     assert look.look(plant({"compose.yaml": "a: " + "[" * 5000})).compose == "compose.yaml"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("skaffold.yaml", "`devloop dev -f skaffold.yaml` runs it as it is"),
+        ("Tiltfile", "`devloop import Tiltfile` carries over what it says"),
+        ("devspace.yaml", "`devloop import devspace.yaml` carries over"),
+    ],
+)
+def test_what_another_tool_says_already_is_pointed_to(plant: Plant, name: str, said: str) -> None:
+    assert said in look.look(plant({name: "", "Dockerfile": "FROM x\n"})).notes[0]
