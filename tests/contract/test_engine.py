@@ -75,7 +75,11 @@ class Real:
         self._docker(*self.run_words, "--name", name, "--publish", "127.0.0.1:0:5000", "registry:2")
         self._containers.append(name)
         with Scope("port") as scope:
-            address = RealProcesses().run(scope, ["docker", "port", name, "5000/tcp"]).stdout.split()[0]
+            address = (
+                RealProcesses()
+                .run(scope, ["docker", "port", name, "5000/tcp"], env=self._environment)
+                .stdout.split()[0]
+            )
         host = f"localhost:{address.rpartition(':')[2]}"
         eventually(lambda: self._answers(host), timeout_s=30, what="the registry's answer")
         return host

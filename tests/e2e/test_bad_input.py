@@ -26,7 +26,7 @@ CONFIGS = {
     ),
     "no Dockerfile": (HEAD + "    - {image: a/x, context: empty}\n", ("devloop.yaml:4:", "Dockerfile")),
     "nothing": ("apiVersion: devloop/v1\n", ("nothing to",)),
-    "another tool's": ("apiVersion: skaffold/v4beta14\nkind: Config\n", ("devloop/v1", "Skaffold")),
+    "another tool's": ("apiVersion: werf/v1\nproject: a\n", ("`werf/v1`", "devloop/v1")),
 }
 
 
