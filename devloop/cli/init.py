@@ -112,6 +112,8 @@ def _check_valid(file: Path) -> None:
     try:
         load.load(file)
     except ConfigError as exc:
+        if all(each.file.endswith(load.DOTENV) for each in exc.problems):
+            raise  # that file is the user's
         raise StepFailed(
             "what init made of this folder is no valid configuration, so nothing was written",
             hint="please report it, with the output of `devloop init --dry-run`",

@@ -105,7 +105,7 @@ class _Reader:
                 name, f"left out: compose starts it only with the profile {', '.join(values.texts(spec['profiles']))}"
             )
             return None
-        if not spec.get("image") and not spec.get("build"):
+        if not spec.get("image") and not (spec.get("build") and isinstance(spec["build"], str | dict)):
             self.lose(name, "left out: it has neither `image` nor `build`")
             return None
         for key in spec:
