@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from devloop.effects.roots import Tops, covers
@@ -67,10 +67,7 @@ class Poller:
             known = self._folders
             self._folders = {}
             for top, below in tops.items():
-                for folder in self._walk(top) if below is not None else [top]:
-                    made = known.get(folder) or _look(folder)
-                    if made is not None:
-                        self._folders[folder] = made
+                self._take(top, known, is_deep=below is not None)
             self._begin_round()
 
     def drain(self) -> bool:
@@ -134,12 +131,10 @@ class Poller:
             self._report(os.path.join(folder, name), True)
         for name in now.folders - known.folders:
             path = os.path.join(folder, name)
-            self._report(path, False)
+            # Looked at before it is reported: whoever hears of it lists it then, and what comes after that has to differ from this look.
             if covers(self._tops, path):
-                for each in self._walk(path):
-                    made = _look(each)
-                    if made is not None:
-                        self._folders[each] = made
+                self._take(path, {})
+            self._report(path, False)
 
     def _changed(self, path: str, *, is_gone: bool) -> None:
         self._report(path, is_gone)
@@ -154,17 +149,20 @@ class Poller:
         for folder in [each for each in self._folders if each == top or each.startswith(top + os.sep)]:
             del self._folders[folder]
 
-    def _walk(self, top: str) -> Iterator[str]:
+    def _take(self, top: str, known: Mapping[str, _Folder], *, is_deep: bool = True) -> None:
+        """Takes the folder and those below it as they are `known`, else as they are now: each as one look has it."""
         waiting = [top]
         while waiting:
             folder = waiting.pop()
-            yield folder
-            found = _look(folder, with_files=False)
-            below = (os.path.join(folder, name) for name in (found.folders if found else ()))
+            made = known.get(folder) or _look(folder)
+            if made is None:
+                continue
+            self._folders[folder] = made
+            below = (os.path.join(folder, name) for name in made.folders) if is_deep else ()
             waiting += (path for path in below if covers(self._tops, path))
 
 
-def _look(folder: str, *, with_files: bool = True) -> _Folder | None:
+def _look(folder: str) -> _Folder | None:
     """The folder as it is now; None when there is none, or it cannot be read."""
     try:
         found = _Folder()
@@ -172,7 +170,7 @@ def _look(folder: str, *, with_files: bool = True) -> _Folder | None:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     found.folders.add(entry.name)
-                elif with_files:
+                else:
                     found.files[entry.name] = _file_status(entry.path)
     except OSError:
         return None
