@@ -272,7 +272,9 @@ def test_an_engine_that_asks_for_all_is_asked_for_its_manifest_first_and_then_se
         engine.uploaded.clear()
         data = fetch(engine, other, image.layers[2:], source)
         assert data == {"config": stored.config, image.layers[2]: stored.layers[2]}
-        assert engine.uploaded == [stored.image_id, digest_of(gzip.compress(stored.layers[2], mtime=0))]
+        sent = [stored.image_id, digest_of(gzip.compress(stored.layers[2], mtime=0))]
+        # The engine notes a layer when its upload is answered, and the push is over as soon as all of the layer is there.
+        assert engine.uploaded in (sent, sent[:1])
         assert len(engine.refs) == pushes
     assert other.asked == []
 
