@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -187,4 +187,8 @@ def test_closing_a_session_that_left_nothing_is_silent(make: Make) -> None:
 
 def test_the_variable_alone_makes_a_process_ours() -> None:
     assert MARK == "DEVLOOP_E2E"
-    assert started_by(os.getpid(), "no such mark") == ()
+    with subprocess.Popen(["sleep", "600"]) as childless:
+        try:
+            assert started_by(childless.pid, "no such mark") == ()
+        finally:
+            childless.kill()

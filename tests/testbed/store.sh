@@ -8,6 +8,7 @@ store_bridge=devloop0 store_bridge_address=10.231.0.1/24 store_kind=10.231.1.0/2
 store_images="busybox:1.37 python:3.11-slim registry:2"
 
 in_store() { DOCKER_HOST=$store_host "$@"; }
+store_containerd_answers() { timeout 5 "$home/node-bin/ctr" --address "$store_run/containerd.sock" version > /dev/null 2>&1; }
 store_answers() { in_store timeout 20 docker version > /dev/null 2>&1; }
 
 # Compiled by tools.sh. Debian's docker-proxy is older than the option by which this dockerd hands it a listener.
@@ -50,9 +51,12 @@ TOML
 start_store_engine() {
   # The pid file of a killed one keeps the next from starting once its number is another process's.
   is_alive dockerd-store || rm -f "$store/pid"
-  if ! is_alive containerd "$(cat "$store/containerd.pid" 2> /dev/null)"; then
+  # Waited for: dockerd gives up at once on the socket that a killed one left. Its number may be another containerd's by now.
+  if ! store_containerd_answers; then
+    rm -f "$store_run"/containerd.sock*
     PATH=$home/node-bin:$PATH setsid nohup containerd --config "$store/containerd.toml" < /dev/null > "$store/containerd.log" 2>&1 9>&- &
     echo $! > "$store/containerd.pid"
+    for _ in $(seq 100); do ! store_containerd_answers || break; sleep 0.2; done
   fi
   setsid nohup "$store/bin/dockerd-store" --config-file "$store/daemon.json" < /dev/null > "$store/dockerd.log" 2>&1 9>&- &
   for _ in $(seq 300); do
@@ -83,6 +87,7 @@ store_up() {
 kind_network_up() { docker network inspect kind > /dev/null 2>&1 || docker network create --subnet "$store_kind" kind > /dev/null; }
 store_down() {
   if store_answers; then (in_store_cluster; remove_cluster); fi
+  store_containerd_answers || rm -f "$store/containerd.pid"
   local each pid
   for each in "dockerd-store $store/pid" "containerd $store/containerd.pid"; do
     pid=$(cat "${each#* }" 2> /dev/null) && is_alive "${each% *}" "$pid" || continue
