@@ -30,6 +30,7 @@ def _join(main: model.Project, parts: Sequence[model.Project]) -> model.Project:
     limits = [each.build.concurrency for each in parts if each.build.concurrency]
     return replace(
         main,
+        requires=(),
         build=replace(
             main.build,
             artifacts=tuple(one for each in parts for one in each.build.artifacts),
