@@ -88,7 +88,7 @@ def _compare(scope: Scope, plan: Plan, doors: Doors, refs: dict[str, str], repor
     }
     pulled = named if registry else [artifact for artifact, ref in named.items() if "@" in ref]
     filled = images.fill(manifests, named, tuple(refs), plan.table, pulled)
-    comparison = Comparison(scope, cluster, report, plan.project.metadata.name, plan.known_units, consent=consent)
+    comparison = Comparison(scope, cluster, report, plan.owner, consent=consent)
     comparison.unit(UNIT, filled.manifests)
     comparison.end()
     return 1 if comparison.is_refused else 0

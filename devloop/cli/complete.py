@@ -31,6 +31,12 @@ def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
     return [each for each in names if each.startswith(incomplete)]
 
 
+def modules(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Modules of the session."""
+    loaded = _loaded(ctx)
+    return [each.name for each in loaded.every if each.name.startswith(incomplete)] if loaded else []
+
+
 def paths(ctx: typer.Context, incomplete: str) -> list[str]:
     """Paths of values, one step further."""
     from devloop.config import effective

@@ -13,11 +13,22 @@ from typing import Any
 
 import typer
 
-from devloop.cli.options import Common, Context, File, Namespace, Output, OutputFormat, Profiles, Variables, Verbose
+from devloop.cli.options import (
+    Common,
+    Context,
+    File,
+    Modules,
+    Namespace,
+    Output,
+    OutputFormat,
+    Profiles,
+    Variables,
+    Verbose,
+)
 
 
 def configured(body: Callable[..., int]) -> Callable[..., int]:
-    """The command with `--file`, `--namespace`, `--context`, `--profile`, `--var`, `--output` and `--verbose`."""
+    """The command with `--file`, `--module`, `--namespace`, `--context`, `--profile`, `--var`, `--output` and `--verbose`."""
     own = [each for name, each in inspect.signature(body, eval_str=True).parameters.items() if name != "common"]
 
     def command(ctx: typer.Context, **values: Any) -> int:
@@ -40,6 +51,7 @@ _SHARED: Mapping[str, inspect.Parameter] = {
     each.name: each
     for each in (
         _parameter("file", File),
+        _parameter("module", Modules),
         _parameter("namespace", Namespace),
         _parameter("context", Context),
         _parameter("profile", Profiles),
@@ -66,6 +78,7 @@ def _common(command: str, shared: Mapping[str, Any]) -> Common:
         tuple(_split(shared["profile"])),
         tuple(shared["var"] or ()),
         said,
+        tuple(_split(shared["module"])),
     )
 
 

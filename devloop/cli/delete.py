@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from devloop import events, graph
 from devloop.cli import session
 from devloop.cli.options import Common
 from devloop.cli.rendering import unknown_unit
 from devloop.cli.report import Report, reporting
-from devloop.config import model
+from devloop.config.load import Loaded
 from devloop.deploy import delete as deploy_delete
 from devloop.deploy import marks, release_diff
 from devloop.deploy.helm import Helm
@@ -20,6 +21,8 @@ from devloop.products import ObjectRef
 from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
 
+_ALL: tuple[str | None, ...] = (None,)
+
 
 def delete(common: Common, units: Sequence[str], *, include: Sequence[str], is_dry_run: bool) -> int:
     """Deletes by the inventory in the cluster, from any machine, without rendering. Blocks until the objects are gone.
@@ -29,23 +32,28 @@ def delete(common: Common, units: Sequence[str], *, include: Sequence[str], is_d
 
     def body(report: Report) -> int:
         loaded = session.load(common, report)
-        project = loaded.project.metadata.name
         cluster = session.connect(common, loaded.project, report)
         with Scope("delete") as scope, report.interrupts.during(scope.cancel):
             report.emit(
                 events.Session(
                     state="started",
                     command="delete",
-                    project=project,
+                    project=loaded.project.metadata.name,
                     context=cluster.context,
                     namespace=cluster.namespace,
                 )
             )
-            named = _named(scope, cluster, loaded.project, report, units) if units else [None]
+            # What a module requires may be required by others too, so it goes only when it is named, or with all.
+            modules = [each for each in loaded.modules if not common.modules or each.name in common.modules]
+            named = (
+                _named(scope, cluster, replace(loaded, modules=tuple(modules)), report, units)
+                if units
+                else {each.name: _ALL for each in modules}
+            )
             asked = frozenset(map(_spelt, include))
             if asked:
-                _check_included(scope, cluster, project, named, asked)
-            delete_owned(scope, cluster, project, report, units=named, asked=asked, is_dry_run=is_dry_run)
+                _check_included(scope, cluster, named, asked)
+            delete_owned(scope, cluster, named, report, asked=asked, is_dry_run=is_dry_run)
         return 0
 
     return reporting(common, body)
@@ -54,22 +62,21 @@ def delete(common: Common, units: Sequence[str], *, include: Sequence[str], is_d
 def delete_owned(
     scope: Scope,
     cluster: Cluster,
-    project: str,
+    units: Mapping[str, Sequence[str | None]],
     report: Report,
     *,
-    units: Sequence[str | None] = (None,),
     asked: Collection[str] = (),
     is_dry_run: bool = False,
 ) -> None:
-    """Deletes what the project owns, and tells what went and what was kept. `units`: one after another; None: all.
+    """Deletes what projects own, and tells what went and what was kept. `units`: of each project, one after another; None: all.
 
     Raises: Unavailable, StepFailed.
     """
     has_deleted = False
-    helm = helm_of(cluster, project, report)
+    helms = {project: helm_of(cluster, project, report) for project in units}
     done: events.RemovedState = "would delete" if is_dry_run else "deleted"
-    for unit in units:
-        for release in helm.uninstall_owned(scope, unit, is_dry_run=is_dry_run):
+    for project, unit in ((project, unit) for project, listed in units.items() for unit in listed):
+        for release in helms[project].uninstall_owned(scope, unit, is_dry_run=is_dry_run):
             has_deleted = True
             report.emit(
                 events.Removed(state=done, resource=str(release_diff.ref_of(release)), namespace=release.namespace)
@@ -98,23 +105,32 @@ def _removed(ref: ObjectRef, state: events.RemovedState, why: str = "") -> event
 
 
 def _named(
-    scope: Scope, cluster: Cluster, project: model.Project, report: Report, units: Sequence[str]
-) -> list[str | None]:
-    """The units' names, those that need others first. Raises: UsageError for one that is neither in the file nor deployed."""
-    inventory = Inventory(project.metadata.name, cluster.namespace)
+    scope: Scope, cluster: Cluster, loaded: Loaded, report: Report, units: Sequence[str]
+) -> dict[str, list[str | None]]:
+    """Of each project the units' names, those that need others first. Raises: UsageError for one that is in no file and not deployed."""
+    order = [node.target.removeprefix(unit_target("")) for node in graph.make(loaded.project, ("apply",)).nodes]
+    known: dict[str, list[str]] = {}
+    for module in loaded.modules:
+        own = {each.name for each in module.project.deploy}
+        deployed = _deployed(scope, cluster, module.name, report)
+        known[module.name] = [*sorted(deployed - own), *(each for each in reversed(order) if each in own)]
+    wanted = {word.removeprefix("deploy/") for word in units}
+    everything = sorted(name for listed in known.values() for name in listed)
+    for word in units:
+        if word.removeprefix("deploy/") not in everything:
+            raise unknown_unit(word, everything)
+    return {project: [name for name in listed if name in wanted] for project, listed in known.items()}
+
+
+def _deployed(scope: Scope, cluster: Cluster, project: str, report: Report) -> set[str]:
+    """The units that the project has in the cluster."""
+    inventory = Inventory(project, cluster.namespace)
     try:
         members = inventory.members(scope, cluster, inventory.read(scope, cluster))
-        releases = helm_of(cluster, project.metadata.name, report).owned(scope)
+        releases = helm_of(cluster, project, report).owned(scope)
     except ApiRefusal as exc:
         raise StepFailed(f"the cluster refused to tell what is there: {exc.message}") from exc
-    configured = [node.target.removeprefix(unit_target("")) for node in graph.make(project, ("apply",)).nodes]
-    deployed = {*(marks.annotation(each, marks.UNIT) for each in members), *(each.unit for each in releases)}
-    known = [*sorted(deployed - set(configured)), *reversed(configured)]
-    for word in units:
-        if word.removeprefix("deploy/") not in known:
-            raise unknown_unit(word, sorted(known))
-    wanted = {word.removeprefix("deploy/") for word in units}
-    return [name for name in known if name in wanted]
+    return {*(marks.annotation(each, marks.UNIT) for each in members), *(each.unit for each in releases)}
 
 
 def _spelt(word: str) -> str:
@@ -127,12 +143,12 @@ def _spelt(word: str) -> str:
 
 
 def _check_included(
-    scope: Scope, cluster: Cluster, project: str, units: Sequence[str | None], asked: Collection[str]
+    scope: Scope, cluster: Cluster, units: Mapping[str, Sequence[str | None]], asked: Collection[str]
 ) -> None:
     """Raises: UsageError for a name that is none of what would be kept: a slip of the pen must not pass for a deletion."""
     kept: set[str] = set()
     going: set[str] = set()
-    for unit in units:
+    for project, unit in ((project, unit) for project, listed in units.items() for unit in listed):
         would = deploy_delete.delete(
             scope, cluster, project=project, namespace=cluster.namespace, unit=unit, is_dry_run=True
         )

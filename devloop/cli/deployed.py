@@ -1,4 +1,4 @@
-"""The command line of what is to be deployed and what is: render, apply, diff, ls, history, rollback, delete.
+"""The command line of what is to be deployed and what is: render, apply, diff, ls, history, rollback, delete, modules.
 
 Comes in: arguments. Goes out: each command's exit code. Only the table; the bodies are imported when they run. `app` puts it in its own.
 """
@@ -141,6 +141,19 @@ def delete(
     return body(common, units or (), include=include or (), is_dry_run=dry_run)
 
 
+@configured
+def modules_(
+    common: Common,
+    update: Annotated[
+        bool, typer.Option("--update", help="Fetch again what tags and branches of git name now.")
+    ] = False,
+) -> int:
+    """List the projects that the configuration requires, and what they have; fetch those in git."""
+    from devloop.cli.modules import modules as body
+
+    return body(common, is_updating=update)
+
+
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "render": render,
     "apply": apply_,
@@ -149,4 +162,5 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "history": history,
     "rollback": rollback,
     "delete": delete,
+    "modules": modules_,
 }

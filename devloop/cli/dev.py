@@ -6,8 +6,9 @@ to. Whatever the user breaks meanwhile, it says so, keeps watching, and goes on 
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def dev(
             finally:
                 scope.cancel()
         if not keep:
-            _clean_up(cluster, live.project_name, report)
+            _clean_up(cluster, live.owners, report)
         return INTERRUPTED
 
     return reporting(common, body)
@@ -109,13 +110,15 @@ class Development:
         self._session.tracker.follow(self._watcher.caught_up)
         self._watched: frozenset[Path] = frozenset()
         self._is_config_broken = False
+        self._mending: frozenset[Path] = frozenset()  # files with something wrong in them
         self._is_hearing = False
         self._tidied_s: float | None = None
         self._said = ""
 
     @property
-    def project_name(self) -> str:
-        return self._loaded.project.metadata.name
+    def owners(self) -> tuple[str, ...]:
+        """The projects that own what is deployed now."""
+        return self._loaded.owners
 
     def run(self) -> None:
         """Watches, then looks, then loops: an edit at any time is either seen by the look or reported by the watch."""
@@ -135,7 +138,7 @@ class Development:
     def _watch(self, roots: Mapping[Path, Skips]) -> Changed | None:
         """Watches what targets read. What happened at a new root before it was watched has been looked for, too: the answer."""
         # While the configuration is broken, what would mend it may be any file that it names.
-        extra = [self._loaded.base] if self._is_config_broken else []
+        extra = [self._loaded.base, *self._mending] if self._is_config_broken else []
         self._watcher.watch({**roots, **everything([*self._loaded.files, *extra])})
         if not self._is_manual and not self._is_hearing and self._session.tracker.images():
             self._is_hearing = True
@@ -162,9 +165,10 @@ class Development:
 
     def _on_batch(self, paths: frozenset[Path]) -> None:
         at_s = self._report.clock()
-        is_config = self._reads(paths)
+        changed_files = self._read_of(paths)
+        is_config = bool(changed_files)
         if is_config or self._is_config_broken:
-            self._reload(at_s)
+            self._reload(at_s, changed_files)
         changed = self._session.tracker.changed(self._scope, paths)
         if changed:
             self._session.loop.post(changed, at_s)
@@ -173,10 +177,10 @@ class Development:
         elif not is_config:
             self._tell_unchanged(paths)
 
-    def _reads(self, paths: frozenset[Path]) -> bool:
-        """Whether one of the paths may change the configuration."""
+    def _read_of(self, paths: frozenset[Path]) -> list[Path]:
+        """Those of the paths that may change the configuration."""
         files = {path.resolve() for path in self._loaded.files if not path.is_dir()}
-        return any(self._loaded.reads(path) or path.resolve() in files for path in paths)
+        return sorted(path for path in paths if self._loaded.reads(path) or path.resolve() in files)
 
     def _tell_unchanged(self, paths: frozenset[Path]) -> None:
         tracker = self._session.tracker
@@ -202,14 +206,14 @@ class Development:
             "--watch manual needs a terminal, or a pipe that is held open",
         )
 
-    def _reload(self, at_s: float) -> None:
-        """Takes over a changed configuration; a broken one is told of, and the last good one stays."""
+    def _reload(self, at_s: float, files: Sequence[Path]) -> None:
+        """Takes over a changed configuration; a broken one is told of, and the last good one stays. `files`: of it, which changed."""
         try:
             loaded = session.load(self._common, self._report, self._scope)
         except DevloopError as exc:
-            self._take_broken(exc)
+            self._take_broken(exc, at_s, files)
             return
-        self._is_config_broken, self._said = False, ""
+        self._is_config_broken, self._said, self._mending = False, "", frozenset()
         if loaded.project == self._loaded.project:
             return
         fixed = _what_needs_a_restart(self._loaded, loaded)
@@ -220,12 +224,14 @@ class Development:
                 )
             )
             return
+        is_new = not set(loaded.files) <= set(self._loaded.files)
         self._loaded = loaded
         current = self._session
         # What a unit that is gone left behind is pruned by `forgotten`, once the others took over what they render now.
-        known = current.steps.plan.known_units
+        before = current.steps.plan
         plan = session.plan(loaded, loaded.project.dev_overrides)
-        current.steps.plan = replace(plan, known_units=plan.known_units | known)
+        owners = {**before.owners, **plan.owners}
+        current.steps.plan = replace(plan, known_units=plan.known_units | before.known_units, owners=owners)
         current.tracker.track(self._scope, current.steps.listings())
         self._forwards.listen(loaded.project.port_forward, self._cluster.namespace)
         self._logs.configure(loaded.project.logs)
@@ -235,11 +241,13 @@ class Development:
             Reconfigured(
                 graph.make(loaded.project, current.wanted),
                 current.tracker.digests(),
-                files=(loaded.file.name,),
+                files=tuple(map(current.tracker.name, files or [loaded.file])),
                 builds=loaded.project.build.concurrency,
             ),
             at_s,
         )
+        if is_new:  # they may have changed before they were watched
+            self._reload(at_s, files)
 
     def _tidy(self) -> None:
         """Removes superseded images now and then, while nobody waits for it."""
@@ -258,14 +266,22 @@ class Development:
     def _configured(self) -> None:
         self._report.emit(events.Session(state="configured", log_prefix=self._loaded.project.logs.prefix))
 
-    def _take_broken(self, error: DevloopError) -> None:
+    def _take_broken(self, error: DevloopError, at_s: float, files: Sequence[Path]) -> None:
+        """Tells of it. Files that were not watched until now may have changed since they were read, so they are read once more."""
+        wrong = error.problems if isinstance(error, ConfigError) else ()
+        mending = frozenset(Path(os.path.abspath(each.file)) for each in wrong) - frozenset(self._loaded.files)
+        is_new = not self._is_config_broken or not mending <= self._mending
+        self._is_config_broken, self._mending = True, mending | self._mending
+        self._watch(self._session.tracker.roots())
+        if is_new and mending:
+            self._reload(at_s, files)
+            return
         said = "\n".join(map(str, error.problems)) if isinstance(error, ConfigError) else error.message
         if said != self._said:
             self._report.fail(error)
             text = "the last good configuration stays in force until this is mended"
             self._report.emit(events.Notice(message=text))
-        self._is_config_broken, self._said = True, said
-        self._watch(self._session.tracker.roots())
+        self._said = said
 
     def applied(self, applied: Applied) -> None:
         """See loop.surroundings.Live."""
@@ -294,11 +310,12 @@ class Development:
 
     def _prune(self, unit: str) -> None:
         try:
-            helm_of(self._cluster, self.project_name, self._report).uninstall_owned(self._scope, unit)
+            project = self._session.steps.plan.owner(unit).project
+            helm_of(self._cluster, project, self._report).uninstall_owned(self._scope, unit)
             deploy_delete.delete(
                 self._scope,
                 self._cluster,
-                project=self.project_name,
+                project=project,
                 namespace=self._cluster.namespace,
                 unit=unit,
                 on_line=_tell(self._report),
@@ -315,12 +332,19 @@ def _what_needs_a_restart(old: Loaded, new: Loaded) -> str:
         return "cluster"
     if old.project.metadata != new.project.metadata:
         return "metadata.name"
+    before, after = _owner_by_unit(old), _owner_by_unit(new)
+    if any(before[unit] != after[unit] for unit in before.keys() & after.keys()):
+        return "which module a unit is of"
     return ""
 
 
-def _clean_up(cluster: Cluster, project: str, report: Report) -> None:
+def _owner_by_unit(loaded: Loaded) -> dict[str, str]:
+    return {unit.name: module.name for module in loaded.modules for unit in module.project.deploy}
+
+
+def _clean_up(cluster: Cluster, owners: Sequence[str], report: Report) -> None:
     with Scope("clean up") as scope, report.interrupts.during(scope.cancel):
-        delete_owned(scope, cluster, project, report)
+        delete_owned(scope, cluster, dict.fromkeys(owners, (None,)), report)
 
 
 def _tell(report: Report) -> Callable[[str], None]:

@@ -58,8 +58,9 @@ def diff(common: Common, what: Sequence[str], *, consent: Consent = Consent()) -
             find = finder(doors, loaded.project, cluster, report)
             found = rendered(scope, loaded, doors, report, everything, namespace=cluster.namespace, find=find)
             known = frozenset(each.name for each in loaded.project.deploy)
-            comparison = Comparison(scope, cluster, report, loaded.project.metadata.name, known, consent=consent)
-            for unit_name, gone in releases.going(scope, cluster, session.plan(loaded)):
+            plan = session.plan(loaded)
+            comparison = Comparison(scope, cluster, report, plan.owner, consent=consent)
+            for unit_name, gone in releases.going(scope, cluster, plan):
                 comparison.tell(unit_name, Differences((gone,)))
             for unit in units:
                 if is_release(unit):
@@ -100,13 +101,12 @@ class Comparison:
         scope: Scope,
         cluster: Cluster,
         report: Report,
-        project: str,
-        known_units: frozenset[str],
+        owner: Callable[[str, frozenset[Identity] | None], Owner],
         *,
         consent: Consent,
     ) -> None:
         self._scope, self._cluster, self._report = scope, cluster, report
-        self._project, self._known_units, self._consent = project, known_units, consent
+        self._owner, self._consent = owner, consent
         self._counts: Counter[str] = Counter()
         self._refused = 0
 
@@ -121,7 +121,7 @@ class Comparison:
         told = deploy_diff.differences(
             self._scope,
             self._cluster,
-            owner=Owner(self._project, name, self._known_units, elsewhere),
+            owner=self._owner(name, elsewhere),
             namespace=self._cluster.namespace,
             manifests=manifests,
             others=others,

@@ -155,7 +155,7 @@ class _Explanation:
             due = deploy_apply.preview(
                 self._scope,
                 cluster,
-                owner=deploy_apply.Owner(self._loaded.project.metadata.name, unit, plan.known_units),
+                owner=plan.owner(unit),
                 namespace=cluster.namespace,
                 manifests=naming.finished(self._state, plan, unit, cluster.namespace).manifests,
             )

@@ -9,7 +9,7 @@ import typer
 from devloop import events
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
-from devloop.config import load
+from devloop.config import load, modules
 from devloop.config.importing import files, writing
 from devloop.errors import UsageError
 
@@ -24,7 +24,7 @@ def import_(common: Common, file: Path | None, *, to: Path | None, is_forced: bo
         source = files.find(file)
         made = files.convert(source, load.read, load.shown)
         text = writing.text(made.root, made.notes, source.name)
-        target = None if is_printed else to or source.with_name(load.NAMES[0])
+        target = None if is_printed else to or source.with_name(modules.NAMES[0])
         if target is None:
             typer.echo(text, nl=False)
         else:

@@ -17,14 +17,14 @@ from devloop.cli import written
 from devloop.cli.asking import Terminal
 from devloop.cli.options import Common, Output
 from devloop.cli.report import INTERRUPTED, Report, reporting
-from devloop.config import load
+from devloop.config import load, modules
 from devloop.errors import ConfigError, StepFailed, UsageError
 from devloop.scope import Scope
 from devloop.setup import look, plan, text, walk
 from devloop.setup.plan import Decisions, Plan
 from devloop.setup.records import Findings
 
-CONFIG = load.NAMES[0]
+CONFIG = modules.NAMES[0]
 
 Choose = Callable[[str, Sequence[str], str], int]  # question, answers, the option that says it → index of the answer
 
@@ -98,7 +98,7 @@ def _choose(asks: Terminal | None, options: InitOptions, guesses: list[str]) -> 
 
 
 def _check_new(root: Path) -> None:
-    there = next((each for each in load.NAMES if os.path.lexists(root / each)), None)
+    there = next((each for each in modules.NAMES if os.path.lexists(root / each)), None)
     if there:
         raise UsageError(
             f"{there} is there already",

@@ -31,12 +31,12 @@ def ls(common: Common, units: Sequence[str], *, is_all: bool) -> int:
     def body(report: Report) -> int:
         if is_all and units:
             raise UsageError("units are those of one project", hint="leave the units out, or --all-projects")
-        project = _project(common, report, is_all=is_all)
+        project, owners = _project(common, report, is_all=is_all)
         cluster = session.connect(common, project, report)
         with Scope("ls") as scope, report.interrupts.during(scope.cancel):
             try:
                 found = [
-                    each for some in _sets(scope, cluster, project, is_all=is_all) for each in _of(scope, cluster, some)
+                    each for some in _sets(scope, cluster, owners, is_all=is_all) for each in _of(scope, cluster, some)
                 ]
             except ApiRefusal as exc:
                 raise StepFailed(f"the cluster refused to tell what is there: {exc.message}", hint=_hint(exc)) from exc
@@ -46,25 +46,26 @@ def ls(common: Common, units: Sequence[str], *, is_all: bool) -> int:
             shown = [each for each in found if not wanted or each.unit in wanted]
             for event in sorted(shown, key=_order):
                 report.emit(event)
-            _sum_up(report, shown, cluster, project, is_all=is_all)
+            _sum_up(report, shown, cluster, owners, is_all=is_all)
             scope.cancel()
         return 0
 
     return reporting(common, body)
 
 
-def _project(common: Common, report: Report, *, is_all: bool) -> model.Project:
-    """The configuration's; all projects can be asked for without one."""
+def _project(common: Common, report: Report, *, is_all: bool) -> tuple[model.Project, tuple[str, ...]]:
+    """The configuration's, and the projects that own what it deploys; all projects can be asked for without one."""
     try:
-        return session.load(common, report).project
+        loaded = session.load(common, report)
+        return loaded.project, loaded.owners
     except UsageError:
         if is_all and common.file is None:
-            return model.Project(model.API_VERSION)
+            return model.Project(model.API_VERSION), ()
         raise
 
 
-def _sets(scope: Scope, cluster: Cluster, project: model.Project, *, is_all: bool) -> Iterable[Inventory]:
-    return inventory.parents(scope, cluster) if is_all else [Inventory(project.metadata.name, cluster.namespace)]
+def _sets(scope: Scope, cluster: Cluster, owners: Sequence[str], *, is_all: bool) -> Iterable[Inventory]:
+    return inventory.parents(scope, cluster) if is_all else [Inventory(each, cluster.namespace) for each in owners]
 
 
 def _of(scope: Scope, cluster: Cluster, mine: Inventory) -> Iterator[events.Owned]:
@@ -123,12 +124,12 @@ def age_s(live: Object) -> float:
 
 
 def _sum_up(
-    report: Report, found: Sequence[events.Owned], cluster: Cluster, project: model.Project, *, is_all: bool
+    report: Report, found: Sequence[events.Owned], cluster: Cluster, owners: Sequence[str], *, is_all: bool
 ) -> None:
     count = f"{len(found)} object{'' if len(found) == 1 else 's'}"
     if is_all:
         projects = len({each.project for each in found})
         text = f"{count} of {projects} project{'' if projects == 1 else 's'} in context {cluster.context}"
     else:
-        text = f"{count} of {project.metadata.name} in context {cluster.context}, namespace {cluster.namespace}"
+        text = f"{count} of {', '.join(owners)} in context {cluster.context}, namespace {cluster.namespace}"
     report.emit(events.Notice(message=text))

@@ -146,6 +146,19 @@ ToolOption = Annotated[
 ]
 
 
+Modules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--module",
+        "-m",
+        help="Only this module and what it requires; may be given again. Default: all of them.",
+        metavar="NAME",
+        autocompletion=complete.modules,
+        show_default=False,
+    ),
+]
+
+
 def _preferences() -> Preferences:
     from devloop.cli.preferences import Preferences
 
@@ -173,4 +186,5 @@ class Common:
     profiles: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     preferences: Preferences = field(default_factory=_preferences)
+    modules: tuple[str, ...] = ()
     outside: Outside = field(default_factory=_outside, compare=False, repr=False)

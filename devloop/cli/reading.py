@@ -14,30 +14,36 @@ from devloop import events
 from devloop.cli.options import Common, Output
 from devloop.cli.report import Report
 from devloop.config import load as config_load
+from devloop.config.modules import Fetch
 from devloop.config.profiles import Facts
 from devloop.scope import Scope
+from devloop.store.folders import cache_folder
 
 
-def load(common: Common, report: Report, within: Scope | None = None) -> config_load.Loaded:
+def load(
+    common: Common, report: Report, within: Scope | None = None, *, is_updating: bool = False
+) -> config_load.Loaded:
     """Reads the configuration that the options name; tells what is worth knowing about it. Blocks on its commands and on the user.
 
-    `within`: the scope of a session that reads it again; then nobody is asked anything new. Raises: ConfigError, UsageError, Cancelled.
+    What it requires of git is fetched unless it is kept. `is_updating`: tags and branches are fetched again. `within`: the scope of a
+    session that reads it again; then nobody is asked anything new. Raises: ConfigError, UsageError, Cancelled.
     """
     if within is not None:
         with within.child("configuration") as scope:
-            return _load(common, report, scope, is_again=True)
+            return _load(common, report, scope, is_again=True, is_updating=is_updating)
     with Scope("configuration") as scope, report.interrupts.during(scope.cancel):
-        return _load(common, report, scope, is_again=False)
+        return _load(common, report, scope, is_again=False, is_updating=is_updating)
 
 
-def _load(common: Common, report: Report, scope: Scope, *, is_again: bool) -> config_load.Loaded:
+def _load(common: Common, report: Report, scope: Scope, *, is_again: bool, is_updating: bool) -> config_load.Loaded:
     said, outside = common.preferences, common.outside
     context = _context(common)
     may_ask = not is_again and common.output is Output.text
     facts = Facts(common.command, _system(), outside.env, context)
     asked = said.profiles(common.profiles, context)
     sources = outside.sources(scope, common.variables, may_ask=may_ask)
-    loaded = config_load.load(config_load.find(common.file), asked, facts, sources)
+    fetch = _fetcher(scope, lambda text: report.emit(events.Notice(message=text)), is_updating=is_updating)
+    loaded = config_load.load(config_load.find(common.file), asked, facts, sources, only=common.modules, fetch=fetch)
     outside.keep(loaded.secrets, loaded.exports)
     report.profiles = dict(loaded.active)
     if not is_again:
@@ -59,3 +65,12 @@ def _context(common: Common) -> Callable[[], str]:
 
 def _system() -> str:
     return {"win32": "windows"}.get(sys.platform, sys.platform)
+
+
+def _fetcher(scope: Scope, on_fetch: Callable[[str], None], *, is_updating: bool) -> Fetch:
+    """What gets repositories of git into the user's cache folder; git is not started unless one has to be fetched."""
+    from devloop.effects.git import Checkouts
+    from devloop.effects.process import RealProcesses
+
+    checkouts = Checkouts(cache_folder() / "modules", RealProcesses(), on_fetch, is_updating=is_updating)
+    return lambda url, ref: checkouts.get(scope, url, ref)

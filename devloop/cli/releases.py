@@ -23,8 +23,9 @@ from devloop.scope import Scope
 from devloop.stages import ApiRefusal, Cluster
 
 
-def inventory_of(project: model.Project, cluster: Cluster) -> Inventory:
-    return Inventory(project.metadata.name, cluster.namespace)
+def inventory_of(plan: Plan, unit: str, cluster: Cluster) -> Inventory:
+    """The inventory that a unit belongs to."""
+    return Inventory(plan.owner(unit).project, cluster.namespace)
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def standing(scope: Scope, cluster: Cluster, unit: model.Unit, digest: str) -> S
 def compared(scope: Scope, cluster: Cluster, units: RenderedUnits, unit: model.Unit) -> tuple[Differences, Standing]:
     """What a run would do to the release of a unit. Blocks. Raises: StepFailed, Unavailable."""
     assert unit.helm is not None
-    inventory = inventory_of(units.plan.project, cluster)
+    inventory = inventory_of(units.plan, unit.name, cluster)
     found = standing(scope, cluster, unit, units.digest(unit.name))
     was = releases.manifests(found.latest, unit, units.plan.base) if found.latest else ()
     with told_of(f"deploy/{unit.name}"):
@@ -77,8 +78,13 @@ def going(scope: Scope, cluster: Cluster, plan: Plan) -> list[tuple[str, Differe
 
     Blocks. Raises: StepFailed, also for a unit that is a release in the cluster and is not to be one.
     """
-    found = owned(scope, cluster, inventory_of(plan.project, cluster))
-    gone = {each for unit in plan.units.values() for each in releases.strays(plan, cluster.namespace, unit, found)}
+    of = {unit: inventory_of(plan, unit, cluster) for unit in plan.units}
+    found = {each: owned(scope, cluster, each) for each in dict.fromkeys(of.values())}
+    gone = {
+        each
+        for unit in plan.units.values()
+        for each in releases.strays(plan, cluster.namespace, unit, found[of[unit.name]])
+    }
     return [
         (each.unit, Difference(release_diff.ref_of(each), "uninstall", "", "is no unit's any more", None, None))
         for each in sorted(gone, key=str)

@@ -6,7 +6,7 @@ Of a release it is the release's, and helm is who rolls it back (`release_histor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from devloop import events
@@ -42,7 +42,7 @@ def history(common: Common, what: str | None) -> int:
         loaded = session.load(common, report)
         cluster = session.connect(common, loaded.project, report)
         with Scope("history") as scope, report.interrupts.during(scope.cancel):
-            found = _Deployed.read(scope, cluster, loaded.project)
+            found = _Deployed.read(scope, cluster, loaded.project, loaded.owners)
             for each in found.named(what):
                 told = release_history.told(scope, cluster, each) if isinstance(each, Release) else found.told(each)
                 for event in told:
@@ -67,13 +67,11 @@ def rollback(common: Common, what: str | None, *, to: int | None, is_dry_run: bo
         loaded = session.load(common, report)
         cluster = session.connect(common, loaded.project, report)
         with Scope("rollback") as scope, report.interrupts.during(scope.cancel):
-            found = _Deployed.read(scope, cluster, loaded.project)
+            found = _Deployed.read(scope, cluster, loaded.project, loaded.owners)
             one = found.only(what)
             way: _Way | release_history.Way
             if isinstance(one, Release):
-                way = release_history.Way.find(
-                    scope, helm_of(cluster, loaded.project.metadata.name, report), one, to, report
-                )
+                way = release_history.Way.find(scope, helm_of(cluster, found.owners[one], report), one, to, report)
             else:
                 revision = revisions.wanted(found.revisions(one), to, str(marks.ref_of(one)))
                 way = _Way(cluster, one, revision, revisions.restored(one, revision), report)
@@ -88,22 +86,24 @@ def rollback(common: Common, what: str | None, *, to: int | None, is_dry_run: bo
 
 @dataclass(frozen=True)
 class _Deployed:
-    """What of a project has revisions."""
+    """What of a project, and of those that it requires, has revisions. `owners`: the projects of its releases."""
 
     scope: Scope
     cluster: Cluster
     project: model.Project
     all: Sequence[Object | Release]
+    owners: Mapping[Release, str]
 
     @staticmethod
-    def read(scope: Scope, cluster: Cluster, project: model.Project) -> _Deployed:
-        inventory = Inventory(project.metadata.name, cluster.namespace)
+    def read(scope: Scope, cluster: Cluster, project: model.Project, owners: Sequence[str]) -> _Deployed:
+        inventories = [Inventory(each, cluster.namespace) for each in owners]
         try:
-            members = inventory.members(scope, cluster, inventory.read(scope, cluster))
+            members = [one for each in inventories for one in each.members(scope, cluster, each.read(scope, cluster))]
         except ApiRefusal as exc:
             raise StepFailed(f"the cluster refused to tell what is there: {exc.message}") from exc
         found = sorted(filter(revisions.has_revisions, members), key=marks.ref_of)
-        return _Deployed(scope, cluster, project, [*found, *releases.owned(scope, cluster, inventory)])
+        installed = {one: each.project for each in inventories for one in releases.owned(scope, cluster, each)}
+        return _Deployed(scope, cluster, project, [*found, *installed], installed)
 
     def revisions(self, live: Object) -> list[Revision]:
         try:

@@ -5,6 +5,7 @@ Comes in: the shared options and a report. Goes out: a `Session` whose loop can 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 
@@ -58,6 +59,12 @@ def plan(loaded: config_load.Loaded, overrides: model.DevOverrides | None = None
         known_units=frozenset(each.name for each in project.deploy),
         required=frozenset(require.image for each in project.build.artifacts for require in each.requires),
         overrides=overrides,
+        owners={
+            each.name: (module.name, os.path.relpath(module.base, loaded.base))
+            for module in loaded.modules
+            if module.name != project.metadata.name
+            for each in module.project.deploy
+        },
     )
 
 
@@ -165,7 +172,7 @@ class Session:
         rebuilds = Rebuilds(cache_folder() / "rebuilds")
         for artifact in current.artifacts:
             try:
-                rebuilds.renew(current.base, artifact)
+                rebuilds.renew(current.home(artifact), artifact)
             except OSError as exc:
                 text = f"that {artifact} is built anew cannot be remembered ({exc.strerror}): later sessions take the image from before"
                 self.report.emit(events.Notice(message=text))

@@ -17,7 +17,9 @@ class Hook:
         examples=["go generate ./..."],
         shell=True,
     )
-    dir: str | None = _doc("Where it runs, relative to this file. Default: the build context.", default=None)
+    dir: str | None = _doc(
+        "Where it runs, relative to this file. Default: the build context.", default=None, path="path"
+    )
     os: tuple[str, ...] = _doc(
         "The systems on which it runs: linux, darwin, windows. Default: all.",
         default=(),
@@ -61,8 +63,11 @@ class UnitHook:
         "something.",
         default=(),
         examples=[["seeds/**"]],
+        path="glob",
     )
-    dir: str | None = _doc("Where it runs, relative to this file. Default: the folder of this file.", default=None)
+    dir: str | None = _doc(
+        "Where it runs, relative to this file. Default: the folder of this file.", default=None, path="here"
+    )
     os: tuple[str, ...] = _doc(
         "The systems on which it runs: linux, darwin, windows. Default: all.",
         default=(),

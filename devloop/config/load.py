@@ -1,8 +1,8 @@
 """From a path to a valid project, or to everything that is wrong with it.
 
 Comes in: what `-f` says, and what is so around it. Goes out: the project with its defaults, the files that were read, and where each
-value is written. The steps are text → tree → profiles → variables → model → defaults → rules. It keeps nothing between calls, so that a
-changed file is simply loaded again.
+value is written. The steps are text → documents → (of each module) profiles → variables → model → defaults → (of all) rules → join. It
+keeps nothing between calls, so that a changed file is simply loaded again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from devloop import globs
-from devloop.config import defaults, dotenv, files, model, profiles, substitution, syntax, tree, validate
+from devloop.config import defaults, dotenv, join, model, modules, profiles, substitution, syntax, tree
 from devloop.config.decode import decode
 from devloop.config.importing import onto, skaffold
 from devloop.config.importing.skaffold import Imported
-from devloop.config.paths import Positions, problem, untainted
+from devloop.config.modules import NAMES, Fetch, Module, Origin, Passed, no_git
+from devloop.config.paths import Positions, problem
 from devloop.config.profiles import NOWHERE, Facts
 from devloop.config.substitution import Substituted
 from devloop.config.syntax import MAX_BYTES
@@ -26,7 +27,6 @@ from devloop.config.variables import NOTHING, Sources, Variables, mask
 from devloop.errors import ConfigError, Problem, UsageError
 
 _IN_PROFILE = ", at profiles["
-NAMES = ("devloop.yaml", "devloop.yml")
 DOTENV = ".env"
 
 _SMALLEST = (
@@ -39,8 +39,10 @@ _SMALLEST = (
 class Loaded:
     """A valid configuration. `base`: the absolute folder that its paths are relative to; `files`: all that was read for it.
 
-    `active`: the profiles that are in it, with why; `warnings`: what is worth knowing about how it came to be. `secrets`: values that must
-    not be shown; `exports`: those that shell commands are to have in their environment. `reads`: whether a path may change it.
+    `modules`: what it is made of, the main file's first; each is a project of its own in the cluster. `every`: those too that were not
+    selected. `active`: the profiles that are in it, with why; `warnings`: what is worth knowing about how it came to be. `secrets`:
+    values that must not be shown; `exports`: those that shell commands are to have in their environment. `reads`: whether a path may
+    change it.
     """
 
     project: model.Project
@@ -53,6 +55,13 @@ class Loaded:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     exports: Mapping[str, str] = field(default_factory=dict, repr=False)
     reads: Callable[[Path], bool] = lambda _path: False
+    modules: tuple[Module, ...] = ()
+    every: tuple[Module, ...] = ()
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The projects that own what is deployed."""
+        return tuple(each.name for each in self.modules)
 
 
 def find(start: Path | None) -> Path:
@@ -77,54 +86,107 @@ def find(start: Path | None) -> Path:
     return asked
 
 
-def load(path: Path, asked: Sequence[str] = (), facts: Facts = NOWHERE, sources: Sources = NOTHING) -> Loaded:
+def load(
+    path: Path,
+    asked: Sequence[str] = (),
+    facts: Facts = NOWHERE,
+    sources: Sources = NOTHING,
+    *,
+    only: Sequence[str] = (),
+    fetch: Fetch = no_git,
+) -> Loaded:
     """Reads the configuration and all that it names on disk. Blocks on the disk, and on what `sources` run and ask.
 
-    `asked`, `facts`: see profiles.apply. Raises: ConfigError with every problem, in the order of their positions; UsageError when the file
-    cannot be read.
+    `asked`, `facts`: see profiles.apply. `only`: these modules and what they require. `fetch`: gets a git repository, and may take its
+    time. Raises: ConfigError with every problem, in the order of their positions; UsageError when the file cannot be read.
     """
     file = Path(os.path.abspath(path))
-    data = read(file)
-    if onto.is_skaffold(data):
-        return _finished(file, onto.in_memory(file, facts.env, read, shown), asked, facts, sources)
-    written = tree.parse(data, shown(file))
-    _require_version(written.root)
-    return _finished(file, Imported(written.root, (file,), (), written.problems), asked, facts, sources)
+    known: list[str] = []
 
+    def read_module(document: Imported, origin: Origin, passed: Passed) -> Module:
+        own = profiles.names(document.root)
+        known.extend(own)
+        given = replace(sources, given={**dict(passed.values), **sources.given})
+        named = [*passed.profiles, *(each for each in asked if each.removeprefix("-") in own)]
+        return _module(document, origin, named, facts, given)
 
-def _finished(file: Path, written: Imported, asked: Sequence[str], facts: Facts, sources: Sources) -> Loaded:
-    """A tree of devloop's to its end. `written`: as such, or by another tool."""
-    applied = profiles.apply(written.root, asked, facts)
-    variables = _variables(applied.root, file.parent, sources)
-    substituted = (
-        Substituted(applied.root, ()) if written.is_filled else substitution.substitute(applied.root, variables)
-    )
-    decoded = decode(substituted.root, model.Project)
-    project = defaults.fill(decoded.value, file.parent)
-    positions = Positions(substituted.root)
-    findings = [*validate.check(project, positions), *files.check(project, file.parent, positions)]
-    problems = [
-        *written.problems,
-        *substituted.problems,
-        *decoded.problems,
-        *(positions.problem(each) for each in untainted(findings, decoded.tainted)),
-    ]
+    def documents(file: Path, name: str) -> tuple[Imported, ...]:
+        data = read(file)
+        if onto.is_skaffold(data):
+            return (onto.in_memory(file, facts.env, read, shown),)
+        return tuple(
+            Imported(each.root, (file,), (), each.problems) for each in tree.documents(data, name, tree.FIRST_LINE)
+        )
+
+    gathered = modules.gather(file, shown(file), read_file=documents, read_module=read_module, fetch=fetch)
+    profiles.require_known(asked, known)
+    every = gathered.modules
+    problems = [*gathered.problems, *(each for module in every for each in module.problems)]
+    problems += join.check(every) if not gathered.problems else []
     if problems:
-        raise _wrong(problems, tuple(variables.secrets))
-    read_files = (globs.escape(os.path.relpath(each, file.parent)) for each in written.files)
-    named = (*read_files, DOTENV, *variables.patterns)
-    told = (str(each) for each in written.notes if not each.profile or each.profile in dict(applied.active))
+        raise _wrong(problems, [secret for each in every for secret in each.secrets])
+    loaded = _loaded(file, every, modules.closure(every, only) if only else every)
+    return replace(loaded, warnings=(*loaded.warnings, *_unused(every, sources)))
+
+
+def _loaded(file: Path, every: Sequence[Module], chosen: Sequence[Module]) -> Loaded:
+    main = every[0]
+    prefixes = {each.name: "" if each is main else f"{each.name}: " for each in every}
+    named = [(each.base, each.patterns) for each in every]
+    readers = [globs.matcher(base, patterns) for base, patterns in named]
     return Loaded(
-        project,
+        join.joined(main.project, chosen),
         file,
-        file.parent,
-        globs.roots(file.parent, named),
-        positions,
+        main.base,
+        tuple(dict.fromkeys(root for base, patterns in named for root in globs.roots(base, patterns))),
+        join.positions(main, chosen),
+        tuple((prefixes[each.name] + name, why) for each in chosen for name, why in each.active),
+        tuple(prefixes[each.name] + text for each in chosen for text in (*each.warnings, *_unheard(each, main))),
+        tuple(dict.fromkeys(secret for each in every for secret in each.secrets)),
+        {name: value for each in reversed(every) for name, value in each.exports.items()},
+        lambda path: any(reads(path) for reads in readers),
+        tuple(chosen),
+        tuple(every),
+    )
+
+
+def _unheard(module: Module, main: Module) -> list[str]:
+    """What a module says of the session, which is the main file's to say."""
+    said, heard = module.project.cluster, main.project.cluster
+    if module is main or said in (model.Cluster(), heard):
+        return []
+    return ["its `cluster` counts only when it is run by itself"]
+
+
+def _module(document: Imported, origin: Origin, asked: Sequence[str], facts: Facts, sources: Sources) -> Module:
+    """One document as a module, with whatever is wrong with it so far."""
+    _require_version(document.root)
+    applied = profiles.apply(document.root, asked, facts)
+    base = origin.file.parent
+    variables = _variables(applied.root, base, sources)
+    substituted = (
+        Substituted(applied.root, ()) if document.is_filled else substitution.substitute(applied.root, variables)
+    )
+    told = (str(each) for each in document.notes if not each.profile or each.profile in dict(applied.active))
+    decoded = decode(substituted.root, model.Project)
+    return Module(
+        defaults.fill(decoded.value, base),
+        origin.file,
+        base,
+        Positions(substituted.root),
+        origin.folder,
         applied.active,
-        (*told, *applied.warnings, *_unused(variables)),
-        tuple(variables.secrets),
-        variables.exports,
-        globs.matcher(file.parent, named),
+        (*told, *applied.warnings),
+        problems=(*document.problems, *substituted.problems, *decoded.problems),
+        tainted=decoded.tainted,
+        patterns=(
+            *(globs.escape(os.path.relpath(each, base)) for each in document.files),
+            DOTENV,
+            *variables.patterns,
+        ),
+        secrets=tuple(variables.secrets),
+        exports=variables.exports,
+        used=frozenset(variables.used),
     )
 
 
@@ -137,8 +199,13 @@ def _variables(root: Map, base: Path, sources: Sources) -> Variables:
     return Variables(base, sources, entries, declared.value.vars)
 
 
-def _unused(variables: Variables) -> list[str]:
-    return [f"nothing in the configuration names the variable {each} of `--var`" for each in variables.unused()]
+def _unused(every: Sequence[Module], sources: Sources) -> list[str]:
+    used = {name for each in every for name in each.used}
+    return [
+        f"nothing in the configuration names the variable {each} of `--var`"
+        for each in sources.given
+        if each not in used
+    ]
 
 
 def _wrong(problems: Sequence[Problem], secrets: Sequence[str]) -> ConfigError:
@@ -153,9 +220,9 @@ def _told_once(problems: Sequence[Problem]) -> Iterator[Problem]:
     return (each for each in dict.fromkeys(problems) if _IN_PROFILE in each.message or _mistake(each) not in written)
 
 
-def _mistake(problem: Problem) -> tuple[int, int, str]:
+def _mistake(problem: Problem) -> tuple[str, int, int, str]:
     """The same wherever the value came to be."""
-    return problem.line, problem.column, problem.message.rpartition(", at ")[0]
+    return problem.file, problem.line, problem.column, problem.message.rpartition(", at ")[0]
 
 
 def read(file: Path) -> bytes:

@@ -39,10 +39,11 @@ from devloop.config.builders import (
 from devloop.config.documented import doc as _doc
 from devloop.config.finishing import DevOverrides, ImagePaths
 from devloop.config.renderers import CustomRender, Kustomize, Selector, Then, Transform, Ytt
+from devloop.config.requires import GitSource, PassedProfile, RequiredModule
 from devloop.config.tests import CustomTest, CustomTestDependencies, ImageTest
 from devloop.config.units import Helm, HelmImage, Need, Unit, is_url
 
-# Those of `around`, `builders`, `finishing`, `tests` and `units` are read as this module's: one module has the whole configuration.
+# Those of `around`, `builders`, `finishing`, `requires`, `tests` and `units` are read as this module's: one module has all of it.
 __all__ = [
     "Bazel",
     "Buildpacks",
@@ -58,6 +59,7 @@ __all__ = [
     "Docker",
     "EnvTemplate",
     "GitCommit",
+    "GitSource",
     "Helm",
     "HelmImage",
     "Hook",
@@ -68,6 +70,8 @@ __all__ = [
     "Ko",
     "Kustomize",
     "Need",
+    "PassedProfile",
+    "RequiredModule",
     "Secret",
     "Selector",
     "TagComponent",
@@ -121,7 +125,7 @@ class Artifact:
     merged_by: ClassVar[tuple[str, ...]] = ("image",)
 
     image: str = _doc("The image's name, without a tag; manifests name it the same way.", examples=["shop/api"])
-    context: str = _doc("The folder that the build sees, relative to this file.", default=".")
+    context: str = _doc("The folder that the build sees, relative to this file.", default=".", path="path")
     docker: Docker | None = _doc("Build with a Dockerfile. The default, with its defaults.", default=None)
     custom: Custom | None = _doc("Build with a command.", default=None)
     ko: Ko | None = _doc("Build a Go program with ko.", default=None)
@@ -332,3 +336,6 @@ class Project:
         "What `dev` has otherwise than the manifests say. Default: nothing.", default=None, examples=["fast"]
     )
     vars: tuple[Variable, ...] = _doc("Variables for the values of this file.", default=())
+    requires: tuple[RequiredModule, ...] = _doc(
+        "Other projects that belong into the session of this one.", default=(), examples=[["../db"]]
+    )

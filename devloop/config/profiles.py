@@ -84,16 +84,32 @@ def apply(root: Map, asked: Sequence[str], facts: Facts) -> Applied:
     return Applied(made, tuple((each.profile.name, each.why) for each in chosen), tuple(_conflicts(chosen)))
 
 
+def names(root: Map) -> tuple[str, ...]:
+    """The names of the profiles that the file has."""
+    written = root.values.get("profiles")
+    given = (
+        [each.values.get("name") for each in written.items if isinstance(each, Map)]
+        if isinstance(written, List)
+        else []
+    )
+    return tuple(each.text for each in given if isinstance(each, Scalar))
+
+
+def require_known(asked: Sequence[str], known: Sequence[str]) -> None:
+    """Raises: UsageError for a name that is no profile's."""
+    for each in asked:
+        if each.removeprefix("-") not in known:
+            hint = did_you_mean(each.removeprefix("-"), known, _listed(known))
+            raise UsageError(f"no profile is named `{each.removeprefix('-')}`", hint=hint)
+
+
 def _only(root: Map, key: str) -> Iterator[tuple[Scalar, Node]]:
     return (entry for entry in root.entries if entry[0].text == key)
 
 
 def _chosen(known: Sequence[tuple[model.Profile, Map]], asked: Sequence[str], facts: Facts) -> Iterator[Chosen]:
-    names = [profile.name for profile, _ in known]
-    for each in asked:
-        if each.removeprefix("-") not in names:
-            hint = did_you_mean(each.removeprefix("-"), names, _listed(names))
-            raise UsageError(f"no profile is named `{each.removeprefix('-')}`", hint=hint)
+    order = [profile.name for profile, _ in known]
+    require_known(asked, order)
     off = {each[1:] for each in asked if each.startswith("-")}
     wanted = [each for each in dict.fromkeys(asked) if not each.startswith("-") and each not in off]
     for index, (profile, tree) in enumerate(known):
@@ -101,7 +117,7 @@ def _chosen(known: Sequence[tuple[model.Profile, Map]], asked: Sequence[str], fa
         if why and profile.name not in off and profile.name not in wanted:
             yield Chosen(profile, tree, index, why)
     for name in wanted:
-        index = names.index(name)
+        index = order.index(name)
         yield Chosen(known[index][0], known[index][1], index, "asked for")
 
 

@@ -21,7 +21,10 @@ class Kustomize:
     shorthand: ClassVar[str] = "path"
 
     path: str = _doc(
-        "The folder with the kustomization, relative to this file.", examples=["overlays/dev"], also=("paths",)
+        "The folder with the kustomization, relative to this file.",
+        examples=["overlays/dev"],
+        also=("paths",),
+        path="path",
     )
 
 
@@ -37,7 +40,7 @@ class CustomRender:
         examples=["./render.sh", "cue export ./k8s --out yaml"],
         shell=True,
     )
-    dir: str = _doc("The folder that it runs in, relative to this file.", default=".")
+    dir: str = _doc("The folder that it runs in, relative to this file.", default=".", path="path")
     dependencies: CustomDependencies = _doc(
         "What it reads, relative to `dir`; an edit of it renders again.", default=CustomDependencies()
     )
@@ -55,6 +58,7 @@ class Ytt:
         "Templates, overlays and values: files, or folders with everything below them, relative to this file.",
         minimum=1,
         examples=[["config", "overlays/dev.yaml"]],
+        path="path",
     )
     data_values: Mapping[str, str] = _mapping(
         "Single values that are text, as with `ytt --data-value`.", examples=[{"db.host": "postgres"}]
@@ -62,7 +66,9 @@ class Ytt:
     data_values_yaml: Mapping[str, str] = _mapping(
         "Single values that are YAML, as with `ytt --data-value-yaml`.", examples=[{"replicas": "2"}]
     )
-    data_values_files: tuple[str, ...] = _doc("Files of values, relative to this file; later ones win.", default=())
+    data_values_files: tuple[str, ...] = _doc(
+        "Files of values, relative to this file; later ones win.", default=(), path="path"
+    )
     args: tuple[str, ...] = _doc(
         "More words for `ytt`.", default=(), examples=[["--dangerous-allow-all-symlink-destinations"]]
     )

@@ -47,7 +47,7 @@ class ImageTest:
     merged_by: ClassVar[tuple[str, ...]] = ("image",)
 
     image: str = _doc("The `image` of an artifact of this file.", examples=["shop/api"])
-    context: str = _doc("The folder with the tests, relative to this file.", default=".")
+    context: str = _doc("The folder with the tests, relative to this file.", default=".", path="path")
     custom: tuple[CustomTest, ...] = _doc("Commands, run one after the other.", default=())
     structure_tests: tuple[str, ...] = _doc(
         "Files of container-structure-test, or globs, relative to the context.",

@@ -20,6 +20,7 @@ from devloop.config.names import one_line
 from devloop.errors import ConfigError, Problem
 
 MAX_NODES = 50_000
+FIRST_LINE = "its first line is `apiVersion: devloop/v1`"
 
 Kind = Literal["text", "whole", "number", "flag", "nothing"]
 
@@ -112,11 +113,11 @@ def parse(data: bytes, file: str) -> Tree:
     builder = _Builder(file)
     for event in _events(text, file):
         builder.take(event)
-    return builder.tree("its first line is `apiVersion: devloop/v1`")
+    return builder.tree(FIRST_LINE)
 
 
-def documents(data: bytes, file: str) -> tuple[Tree, ...]:
-    """Reads a file that may have several documents; those that are empty do not count. Raises: as `parse`."""
+def documents(data: bytes, file: str, hint: str = "a configuration begins with `apiVersion`") -> tuple[Tree, ...]:
+    """Reads a file that may have several documents; empty ones do not count. `hint`: for a file without any. Raises: as `parse`."""
     text = syntax.to_text(data, file)
     builders: list[_Builder] = []
     for event in _events(text, file):
@@ -125,7 +126,7 @@ def documents(data: bytes, file: str) -> tuple[Tree, ...]:
         if builders:
             builders[-1].take(event)
     found = [each for each in builders if not each.is_empty] or [_Builder(file)]
-    return tuple(each.tree("a configuration begins with `apiVersion`") for each in found)
+    return tuple(each.tree(hint) for each in found)
 
 
 def _events(text: str, file: str) -> Iterator[Any]:

@@ -55,6 +55,7 @@ class Helm:
         "The chart: its folder or `.tgz`, relative to this file; `oci://…`; or its name in `repo`.",
         examples=["chart", "oci://registry.example.com/charts/redis"],
         also=("chartPath", "remoteChart"),
+        path="chart",
     )
     repo: str | None = _doc(
         "The URL of the repository that has the chart.", default=None, examples=["https://charts.example.com"]
@@ -74,7 +75,7 @@ class Helm:
     namespace: str | None = _doc("The release's namespace. Default: the project's.", default=None)
     create_namespace: bool = _doc("Make the namespace if it is not there. It is never deleted.", default=False)
     values: tuple[str, ...] = _doc(
-        "Values files, relative to this file; later ones win.", default=(), also=("valuesFiles",)
+        "Values files, relative to this file; later ones win.", default=(), also=("valuesFiles",), path="path"
     )
     set: Mapping[str, str] = _mapping(
         "Single values, as with `helm --set`.", examples=[{"replicas": "2"}], also=("setValues",)
@@ -87,6 +88,7 @@ class Helm:
         "Single values from files, relative to this file, as with `helm --set-file`.",
         examples=[{"config": "app.toml"}],
         also=("setFiles",),
+        path="path",
     )
     set_json: Mapping[str, str] = _mapping(
         "Single values as JSON, as with `helm --set-json`.", examples=[{"hosts": '["a", "b"]'}]
@@ -113,6 +115,7 @@ class Helm:
         "Helm 4, the name of a plugin.",
         default=None,
         examples=["./mark.sh"],
+        path="program",
     )
     args: tuple[str, ...] = _doc(
         "More words for `helm template`, or for `helm upgrade` in `release` mode.",
@@ -207,6 +210,7 @@ class Unit:
         examples=[["k8s/*.yaml"]],
         minimum=1,
         also=("rawYaml",),
+        path="glob",
     )
     kustomize: Kustomize | None = _doc("Render with kustomize.", default=None)
     helm: Helm | None = _doc("Render with helm.", default=None)

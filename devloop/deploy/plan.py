@@ -25,6 +25,9 @@ FEW = 16  # so many objects of a kind are asked for one by one; more are listed
 class Owner:
     """Whose the objects are. `known_units`: all units that the project has now; what others left behind is pruned.
 
+    `folder`: the project's, as the sources of its manifests name it. Marks do without it, so that they are the same from wherever the
+    project is deployed.
+
     `elsewhere`: what the other units render (as render.objects.identity calls it), which is theirs to take over, so it is not pruned;
     None: not all of it can be told yet, so what units left behind that are no more is not pruned either.
     """
@@ -33,6 +36,11 @@ class Owner:
     unit: str
     known_units: frozenset[str]
     elsewhere: frozenset[marks.Key] | None = frozenset()
+    folder: str = "."
+
+    def named(self, source: str) -> str:
+        """A source of a manifest as the project itself calls it."""
+        return source.removeprefix(f"{self.folder}/")
 
 
 @dataclass(frozen=True)
@@ -209,7 +217,7 @@ def _planned(job: Job, wanted: Wanted, live: Object | None) -> Planned:
         applyset=job.inventory.applyset,
         project=job.inventory.owner,
         unit=job.owner.unit,
-        source=wanted.source,
+        source=job.owner.named(wanted.source),
         is_adopted=is_adopted,
     )
     if live is None or live["metadata"].get("deletionTimestamp"):

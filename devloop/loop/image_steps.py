@@ -6,6 +6,7 @@ needed; only whether its result is there already.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -61,8 +62,8 @@ class ImageSteps:
     def listing(self, artifact: model.Artifact) -> Listing:
         """How to list what its build reads."""
         builder, base, tools = self._around.plan.builders[artifact.image], self._around.plan.base, self._around.tools()
-        before = repr(artifact.hooks.before) if artifact.hooks and artifact.hooks.before else ""
-        values = f"{artifact.requires!r} {self._policy.rebuilds.of(base, artifact.image)}{before}".rstrip()
+        renewed = self._policy.rebuilds.of(self._around.plan.home(artifact.image), artifact.image)
+        values = f"{artifact.requires!r} {renewed}{_before(artifact)}".rstrip()
         return Listing(lambda scope: builder.inputs(scope, artifact, base, tools), base / artifact.context, values)
 
     def build(self, scope: Scope, start: Start, product: Products) -> Outcome:
@@ -174,3 +175,10 @@ def image_ref(artifact: str, digest: str) -> str:
 
 def _also(tags: Sequence[str]) -> str:
     return f"also {', '.join(tags)}" if tags else ""
+
+
+def _before(artifact: model.Artifact) -> str:
+    """The hooks before a build as they decide on it: from wherever the session was started, the same."""
+    before = artifact.hooks.before if artifact.hooks else ()
+    here = [replace(each, dir=each.dir and os.path.relpath(each.dir, artifact.context)) for each in before]
+    return repr(tuple(here)) if here else ""

@@ -44,7 +44,7 @@ class ReleaseSteps:
         with self._lock:
             if key in self._settled:
                 return
-            door = self._helm(cluster, update)
+            door = self._helm(cluster, unit, update)
             for release in releases.strays(plan, namespace, unit, door.owned(scope)):
                 door.uninstall(scope, release)
                 door.on_line(f"{release} in {release.namespace} is no unit's any more: uninstalled")
@@ -64,7 +64,7 @@ class ReleaseSteps:
         cluster = self._around.doors.cluster
         assert cluster is not None
         unit = self._around.plan.units[rendered.unit]
-        door = self._helm(cluster, start.update)
+        door = self._helm(cluster, unit, start.update)
         release = release_of(unit, self._around.namespace)
         if filled.held:
             return self._held(scope, door, unit, filled)
@@ -120,11 +120,11 @@ class ReleaseSteps:
         changed = tuple(replace(each, is_changed=done.is_changed) for each in found)
         return Applied(unit.name, release.namespace, changed)
 
-    def _helm(self, cluster: Cluster, update: int) -> Helm:
+    def _helm(self, cluster: Cluster, unit: model.Unit, update: int) -> Helm:
         def tell(text: str) -> None:
             self._around.emit(events.Notice(update=update, message=text))
 
-        inventory = Inventory(self._around.plan.project.metadata.name, self._around.namespace)
+        inventory = Inventory(self._around.plan.owner(unit.name).project, self._around.namespace)
         return Helm(cluster, self._around.doors.processes, inventory, tell)
 
 

@@ -75,7 +75,7 @@ def objects(scope: Scope, cluster: Cluster, release: Release, made_of: Sequence[
 
 
 def strays(plan: Plan, namespace: str, unit: model.Unit, owned: Iterable[Release]) -> list[Release]:
-    """Those of the project's releases that are no unit's any more. `namespace`: the project's.
+    """Those of the releases of the unit's project that are no unit's any more. `namespace`: the project's.
 
     Raises: StepFailed when this unit is a release though it is not to be one.
     """
@@ -87,7 +87,7 @@ def strays(plan: Plan, namespace: str, unit: model.Unit, owned: Iterable[Release
             continue  # perhaps under another unit's name: that unit takes it over
         if release.unit == unit.name and not is_release(unit):
             raise _still_a_release(release)
-        if release.unit not in plan.known_units or is_release(plan.units.get(release.unit, unit)):
+        if release.unit not in plan.owner(unit.name).known_units or is_release(plan.units.get(release.unit, unit)):
             found.append(release)
     return found
 

@@ -5,8 +5,9 @@ Comes in: nothing. Goes out: records that `steps` and its parts share. It runs n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,8 @@ from typing import Protocol
 from devloop import events
 from devloop.config import model
 from devloop.deploy.apply import Consent
+from devloop.deploy.marks import Key
+from devloop.deploy.plan import Owner
 from devloop.events import StepName
 from devloop.graph import ALL_STEPS, Node
 from devloop.loop.messages import Changed, Start
@@ -71,7 +74,8 @@ class Plan:
     """A configuration with the implementation of each of its targets; made anew when the configuration changes.
 
     `known_units`: units whose objects in the cluster are the project's; what belongs to others of its units is pruned. `required`:
-    artifacts that others are built on. `overrides`: what is applied otherwise than the manifests say.
+    artifacts that others are built on. `overrides`: what is applied otherwise than the manifests say. `owners`: unit → the project that
+    owns its objects, where that is not this one, and its folder as this one calls it.
     """
 
     project: model.Project
@@ -81,6 +85,18 @@ class Plan:
     known_units: frozenset[str]
     required: frozenset[str] = frozenset()
     overrides: model.DevOverrides | None = None
+    owners: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def owner(self, unit: str, elsewhere: frozenset[Key] | None = frozenset()) -> Owner:
+        """Whose the objects of a unit are. `elsewhere`: see deploy.plan.Owner."""
+        main = (self.project.metadata.name, ".")
+        project, folder = self.owners.get(unit, main)
+        known = frozenset(each for each in self.known_units if self.owners.get(each, main)[0] == project)
+        return Owner(project, unit, known, elsewhere, folder)
+
+    def home(self, artifact: str) -> Path:
+        """What tells an artifact from one of the same name elsewhere, in whatever session it is built: its context."""
+        return Path(os.path.normpath(self.base / self.artifacts[artifact].context))
 
     @cached_property
     def table(self) -> Table:

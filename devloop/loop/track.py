@@ -8,6 +8,7 @@ It never builds or renders anything.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -178,8 +179,9 @@ class Tracker:
         return self._digests.fold(inputs)
 
     def name(self, path: Path) -> str:
-        """The path as people know it: relative to the configuration where it lies below."""
-        return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else path.as_posix()
+        """The path as people know it: relative to the configuration where it lies below, or not far from it."""
+        relative = Path(os.path.relpath(path, self._base)).as_posix()
+        return relative if path.is_relative_to(self._base) or len(relative) < len(path.as_posix()) else path.as_posix()
 
     def confirm(self, scope: Scope, target: str, digest: str) -> Changed | None:
         """None when the target's inputs are, on disk, in the engine and now, those of `digest`; else what moved.

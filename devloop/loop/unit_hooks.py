@@ -133,7 +133,7 @@ class UnitHooks:
 
     def _environment(self, run: _Run) -> Mapping[str, str]:
         return {
-            "DEVLOOP_PROJECT": self._around.plan.project.metadata.name,
+            "DEVLOOP_PROJECT": self._around.plan.owner(run.unit.name).project,
             "DEVLOOP_UNIT": run.unit.name,
             "DEVLOOP_NAMESPACE": self._around.namespace,
             "DEVLOOP_CONTEXT": self._context,

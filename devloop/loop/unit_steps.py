@@ -137,12 +137,7 @@ class UnitSteps:
         applied, changed = deploy_apply.apply(
             scope,
             cluster,
-            owner=deploy_apply.Owner(
-                plan.project.metadata.name,
-                rendered.unit,
-                plan.known_units,
-                self._elsewhere(rendered.unit, product),
-            ),
+            owner=plan.owner(rendered.unit, self._elsewhere(rendered.unit, product)),
             namespace=self._around.namespace,
             manifests=finished.manifests,
             held=finished.held,

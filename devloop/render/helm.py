@@ -115,9 +115,17 @@ def values_digest(unit: model.Unit, base: Path) -> str:
     """What the unit says of values, comments and order aside: equal when a release would get the same ones. Blocks on the disk."""
     spec = _spec(unit)
     files = [_plain((base / each).read_text(encoding="utf-8"), each) for each in spec.values]
-    given = [files, dict(spec.set), dict(spec.set_string), dict(spec.set_json), list(spec.args), spec.post_renderer]
+    # Where the program lies hangs on the folder that the session was started in; what it prints counts for itself.
+    program = _called(spec.post_renderer) if spec.post_renderer else None
+    given = [files, dict(spec.set), dict(spec.set_string), dict(spec.set_json), list(spec.args), program]
     given += [{key: (base / each).read_text(encoding="utf-8") for key, each in spec.set_file.items()}]
     return json.dumps(given, sort_keys=True, default=str)
+
+
+def _called(command: str) -> str:
+    """The command without the way to its program."""
+    program, space, words = command.partition(" ")
+    return os.path.basename(program) + space + words
 
 
 def _plain(text: str, name: str) -> list[Any]:

@@ -20,7 +20,7 @@ class Rebuilds:
         self._known: dict[tuple[Path, str], str] = {}
 
     def of(self, project: Path, artifact: str) -> str:
-        """ "" for an artifact that is what its inputs say. `project`: the folder of the configuration."""
+        """ "" for an artifact that is what its inputs say. `project`: its context, which tells it from others of that name."""
         key = (project, artifact)
         if key not in self._known and self._folder is not None:
             try:

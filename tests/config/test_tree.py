@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devloop.config.tree import List, Map, Node, Place, Scalar, parse
+from devloop.config.tree import List, Map, Node, Place, Scalar, documents, parse
 from devloop.errors import ConfigError
 
 
@@ -152,3 +152,21 @@ def test_what_the_parser_finds_too_deep_first_is_refused_in_the_same_words() -> 
 def test_an_impossible_escape_is_a_problem(written: str) -> None:
     with pytest.raises(ConfigError, match="escape"):
         parse(f'a: "{written}"\n'.encode(), "f")
+
+
+def test_documents_of_a_file_are_trees_of_their_own() -> None:
+    one, two = documents(b"a: &x 1\n---\n# nothing\n---\na: 2\n...\n", "f")
+    assert (one.root.values["a"], two.root.values["a"]) == (
+        Scalar(Place("f", 1, 4), "1", "whole"),
+        Scalar(Place("f", 5, 4), "2", "whole"),
+    )
+
+
+def test_an_alias_ends_with_its_document() -> None:
+    with pytest.raises(ConfigError, match="nothing above has the anchor `&x`"):
+        documents(b"a: &x 1\n---\na: *x\n", "f")
+
+
+def test_a_file_that_is_to_have_one_document_has_no_more() -> None:
+    with pytest.raises(ConfigError, match="a second document begins here"):
+        parse(b"a: 1\n---\na: 2\n", "f")

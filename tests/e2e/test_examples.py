@@ -23,6 +23,7 @@ EXAMPLES = {
     "custom-builder": {18083: ""},
     "custom-renderer": {18091: "Eggs", 18092: "Soup"},
     "ko": {18086: "Hello from ko!"},
+    "modules": {18094: "Menu", 18095: "cake"},
     "multi": {18084: "", 18085: ""},
     "profiles": {18094: "Hello, everybody!"},
     "tests": {18090: "Hello, stranger!"},
