@@ -35,6 +35,8 @@ class _Rebase:
         return replace(record, **changed)
 
     def _field(self, field: Field, value: Any, record: Any) -> Any:
+        if field.shape == "anything":
+            return value
         if value is None:
             return self._folder if field.path == "here" else None
         if field.path == "chart" and record.repo:

@@ -11,6 +11,7 @@ import pytest
 from devloop.config import model
 from devloop.config.rebase import rebased
 from devloop.config.shapes import Field, Many, Record, fields
+from devloop.config.tree import Place, Scalar
 
 # What its documentation says is relative to the file has to be marked, and the other way round.
 _RELATIVE = re.compile("relative to this file|folder of this file")
@@ -131,3 +132,9 @@ def test_files_and_programs_of_a_chart_move() -> None:
     helm = rebased(model.Unit("db", helm=spec), "../db").helm
     assert helm is not None
     assert helm.post_renderer == "yq ."
+
+
+def test_what_a_patch_says_is_no_path_and_no_record() -> None:
+    value = Scalar(Place("devloop.yaml", 1, 1), "web/Dockerfile")
+    profile = model.Profile("small", patches=(model.Patch("/build/artifacts/0/docker/dockerfile", value=value),))
+    assert rebased(model.Project("devloop/v1", profiles=(profile,)), "../db").profiles == (profile,)
