@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 from devloop import events
 from devloop.cli.options import Common, Output
@@ -18,6 +19,9 @@ from devloop.config.modules import Fetch
 from devloop.config.profiles import Facts
 from devloop.scope import Scope
 from devloop.store.folders import cache_folder
+
+if TYPE_CHECKING:
+    from devloop.effects.git import Checkouts
 
 
 def load(
@@ -69,8 +73,12 @@ def _system() -> str:
 
 def _fetcher(scope: Scope, on_fetch: Callable[[str], None], *, is_updating: bool) -> Fetch:
     """What gets repositories of git into the user's cache folder; git is not started unless one has to be fetched."""
-    from devloop.effects.git import Checkouts
-    from devloop.effects.process import RealProcesses
 
-    checkouts = Checkouts(cache_folder() / "modules", RealProcesses(), on_fetch, is_updating=is_updating)
-    return lambda url, ref: checkouts.get(scope, url, ref)
+    @cache
+    def checkouts() -> Checkouts:
+        from devloop.effects.git import Checkouts
+        from devloop.effects.process import RealProcesses
+
+        return Checkouts(cache_folder() / "modules", RealProcesses(), on_fetch, is_updating=is_updating)
+
+    return lambda url, ref: checkouts().get(scope, url, ref)
