@@ -6,15 +6,12 @@ scope; a terminal that is closed answers nothing, which is an error of its own.
 
 from __future__ import annotations
 
-import os
-import select
 from collections.abc import Sequence
 
 from devloop import events
+from devloop.cli import typed
 from devloop.errors import UsageError
 from devloop.scope import Scope
-
-_READ_BYTES = 4096
 
 
 class Terminal:
@@ -42,35 +39,7 @@ class Terminal:
         return self._line().strip().lower() in ("", "y", "yes")
 
     def _line(self) -> str:
-        read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            with self._scope.on_cancel(lambda: _wake(write_end)):
-                found = b""
-                poll = select.poll()
-                poll.register(self._descriptor, select.POLLIN)
-                poll.register(read_end, select.POLLIN)
-                while not found.endswith(b"\n"):
-                    ready = poll.poll()
-                    self._scope.check()
-                    if any(descriptor == self._descriptor for descriptor, _ in ready):
-                        found += self._read()
-                return found.decode("utf-8", "replace")
-        finally:
-            os.close(read_end)
-            os.close(write_end)
-
-    def _read(self) -> bytes:
-        try:
-            data = os.read(self._descriptor, _READ_BYTES)
-        except OSError:
-            data = b""
-        if not data:
+        found = typed.line(self._scope, self._descriptor)
+        if found is None:
             raise UsageError("the terminal was closed before an answer", hint="run it again, or with --yes")
-        return data
-
-
-def _wake(descriptor: int) -> None:
-    try:
-        os.write(descriptor, b"!")
-    except OSError:
-        return  # it is closed: nobody waits any more
+        return found
