@@ -60,7 +60,8 @@ class Processes(Protocol):
 @dataclass(frozen=True)
 class EngineImage:
     """An image in the engine. `layers`: diff IDs, base first. `size_bytes`: unpacked. `config`: an image config (JSON, as OCI spells
-    it) that is equal in meaning to the stored one, not always in its bytes.
+    it) that is equal in meaning to the stored one, not always in its bytes. `is_whole`: whether all its layers are there; containerd's
+    store takes an image without.
     """
 
     image_id: str
@@ -70,6 +71,7 @@ class EngineImage:
     os: str = "linux"
     architecture: str = ""
     config: bytes = field(default=b"", repr=False)
+    is_whole: bool = True
 
     @property
     def content_id(self) -> str:

@@ -11,13 +11,14 @@ import os
 import re
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from devloop.build import local, options
 from devloop.build.counted import Counted
 from devloop.build.failure import explain
+from devloop.build.layout import is_exported_by, layout
 from devloop.build.progress import Progress
 from devloop.build.recipe import Recipe, context_words, read_recipe
 from devloop.build.sources import PLATFORM_ARGUMENTS, familiar
@@ -61,6 +62,7 @@ class DockerBuilder:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
         self._client: _Client | None = None
+        self._exporting: dict[str, bool] = {}
 
     def inputs(self, scope: Scope, artifact: model.Artifact, base: Path, tools: Tools) -> Inputs:
         """See stages.Builder.inputs. Reads only folders that the Dockerfile can reach. Raises: StepFailed with `where`."""
@@ -95,51 +97,65 @@ class DockerBuilder:
         client = self._client = self._client or _find_client(scope, tools)
         if client.note:
             tools.line(client.note)
-        output = options.output(job.artifact, job.repository)
         words = options.words(
             spec, given, recipe.context, contexts=contexts, is_buildx=client.is_buildx, is_podman=client.is_podman
         )
-        with tempfile.TemporaryDirectory(prefix="devloop-build-") as folder:
-            id_file = Path(folder, "id")
-            lines: deque[str] = deque(maxlen=_KEPT_LINES)
-            progress = Progress()
+        other = self._other(spec, client)
+        builder = ("--builder", other or tools.engine.environment().get("DOCKER_CONTEXT", "default"))
+        rest = (
+            *client.options,
+            *(builder if client.is_buildx else ()),
+            *("--file", str(recipe.file)),
+            *words,
+            *(("--no-cache",) if job.is_uncached and not spec.no_cache else ()),
+        )
+        if other and job.artifact.is_for_engine and self._is_exporting(scope, other, tools):
+            with layout(other, recipe.context, job.artifact.image) as kept:
+                image_id, said = kept.load(scope, _run(scope, (*kept.output(), *rest), recipe, client, tools), tools)
+            tools.note(said)
+            return image_id
+        output = options.output(job.artifact, job.repository) if client.is_buildx else ()
+        image_id = _run(scope, (*output, *rest), recipe, client, tools)
+        return _found(image_id, "" if job.artifact.is_for_engine else job.repository, tools)
 
-            def take(line: str) -> None:
-                lines.append(line)
-                progress.take(line)
-                tools.line(line)
+    def _other(self, spec: model.Docker, client: _Client) -> str | None:
+        """The builder that is wanted instead of the engine's own BuildKit."""
+        return (spec.builder or self._environment.get("BUILDX_BUILDER")) if client.is_buildx else None
 
-            engine = tools.engine.environment()
-            done = tools.processes.run(
-                scope,
-                [
-                    *client.argv,
-                    *(output if client.is_buildx else ()),
-                    *client.options,
-                    *self._builder(spec.builder, client, engine),
-                    *("--iidfile", str(id_file), "--file", str(recipe.file)),
-                    *words,
-                    *(("--no-cache",) if job.is_uncached and not spec.no_cache else ()),
-                    str(recipe.context),
-                ],
-                env={**_QUIET, **client.environment, **engine},
-                on_line=take,
-                check=False,
-            )
-            if done.code != 0:
-                named = {each.name: (each.path, each.rules) for each in recipe.folders[1:]}
-                raise explain(tuple(lines), recipe.dockerfile, recipe.context, recipe.folders[0].rules, named)
-            if said := progress.summary():
-                tools.note(said)
-            return _image_id(id_file, "" if job.artifact.is_for_engine else job.repository, tools)
+    def _is_exporting(self, scope: Scope, builder: str, tools: Tools) -> bool:
+        if builder not in self._exporting:
+            self._exporting[builder] = is_exported_by(scope, builder, tools)
+        return self._exporting[builder]
 
-    def _builder(self, named: str | None, client: _Client, engine: Mapping[str, str]) -> tuple[str, ...]:
-        """The engine's own BuildKit, named after its context: what another builder makes is sent to the engine as a whole."""
-        if named is not None:
-            return ("--builder", named)
-        if not client.is_buildx or self._environment.get("BUILDX_BUILDER"):
-            return ()
-        return ("--builder", engine.get("DOCKER_CONTEXT", "default"))
+
+def _run(scope: Scope, words: Sequence[str], recipe: Recipe, client: _Client, tools: Tools) -> str:
+    """Runs the build; returns what it says of its image: an id, or a digest. Raises: StepFailed with the line of the Dockerfile."""
+    with tempfile.TemporaryDirectory(prefix="devloop-build-") as folder:
+        id_file = Path(folder, "id")
+        lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        progress = Progress()
+
+        def take(line: str) -> None:
+            lines.append(line)
+            progress.take(line)
+            tools.line(line)
+
+        done = tools.processes.run(
+            scope,
+            [*client.argv, *words, "--iidfile", str(id_file), str(recipe.context)],
+            env={**_QUIET, **client.environment, **tools.engine.environment()},
+            on_line=take,
+            check=False,
+        )
+        if done.code != 0:
+            named = {each.name: (each.path, each.rules) for each in recipe.folders[1:]}
+            raise explain(tuple(lines), recipe.dockerfile, recipe.context, recipe.folders[0].rules, named)
+        if said := progress.summary():
+            tools.note(said)
+        try:
+            return id_file.read_text().strip()
+        except FileNotFoundError:
+            raise StepFailed("the build ended well but did not say which image it made") from None
 
 
 def _find_client(scope: Scope, tools: Tools) -> _Client:
@@ -169,12 +185,8 @@ def _find_client(scope: Scope, tools: Tools) -> _Client:
     )
 
 
-def _image_id(id_file: Path, repository: str, tools: Tools) -> str:
+def _found(image_id: str, repository: str, tools: Tools) -> str:
     """`repository`: where the image was pushed to, if it was."""
-    try:
-        image_id = id_file.read_text().strip()
-    except FileNotFoundError:
-        raise StepFailed("the build ended well but did not say which image it made") from None
     if repository:
         return f"{repository}@{image_id}"
     found = tools.engine.inspect(image_id)

@@ -58,7 +58,8 @@ class Docker:
     cache_to: tuple[str, ...] = _doc("Where BuildKit leaves layers for others; needs docker buildx.", default=())
     no_cache: bool = _doc("Run every instruction again at each build.", default=False)
     builder: str | None = _doc(
-        "The `docker buildx` instance to build with. Default: BUILDX_BUILDER, else the engine's own BuildKit.",
+        "The `docker buildx` instance to build with, on another machine or in a cluster for one; what it makes comes into the engine as "
+        "the layers that are new. Default: BUILDX_BUILDER, else the engine's own BuildKit.",
         default=None,
     )
     platforms: tuple[str, ...] = _doc(

@@ -82,6 +82,7 @@ class DockerEngine:
             os=found.get("Os") or "linux",
             architecture=found.get("Architecture") or "",
             config=_config(found),
+            is_whole=docker_store.is_whole(found),
         )
 
     def tag(self, image_id: str, ref: str) -> None:

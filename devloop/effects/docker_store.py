@@ -9,7 +9,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from devloop.errors import StepFailed
@@ -35,12 +35,22 @@ def inspect(client: Any, ref: str) -> dict[str, Any] | None:
 
 def unpacked_bytes(found: Mapping[str, Any]) -> int:
     """The size of what the image unpacks to. What containerd's store says at first counts the blobs besides."""
+    manifest = _manifest(found)
+    return int((manifest and manifest["ImageData"]["Size"]["Unpacked"]) or found["Size"])
+
+
+def is_whole(found: Mapping[str, Any]) -> bool:
+    """Whether nothing that the image's manifest names is missing. The classic store has no such images."""
+    manifest = _manifest(found)
+    return manifest is None or bool(manifest["Available"])
+
+
+def _manifest(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
     for manifest in found.get("Manifests") or ():
-        image = manifest.get("ImageData") or {}
-        platform = image.get("Platform") or {}
+        platform = (manifest.get("ImageData") or {}).get("Platform") or {}
         if (platform.get("os"), platform.get("architecture")) == (found.get("Os"), found.get("Architecture")):
-            return int(image["Size"]["Unpacked"] or found["Size"])
-    return int(found["Size"])
+            return cast(Mapping[str, Any], manifest)
+    return None
 
 
 def is_as_before(client: Any, ref: str, before: Mapping[str, Any]) -> bool:

@@ -23,6 +23,7 @@ from devloop.place.tee import Tee
 from devloop.products import Image, Placed
 from devloop.refs import full_name
 from devloop.scope import Scope
+from devloop.sizes import size
 from devloop.stages import Container, EngineImage, Tools
 
 S = TypeVar("S")
@@ -242,18 +243,10 @@ def _way(sent: Sequence[_Sent], image_bytes: int, *, is_new: bool) -> str:
     size_bytes = max(one.size_bytes for one in sent)
     refusals = [one.refusal for one in sent if one.refusal]
     if refusals:
-        return f"{_size(size_bytes)}, in full → {nodes}, because the delta failed: {refusals[0]}"
+        return f"{size(size_bytes)}, in full → {nodes}, because the delta failed: {refusals[0]}"
     if is_new or size_bytes >= image_bytes:
-        return f"{_size(size_bytes)}, all new → {nodes}"
-    return f"{_size(size_bytes)} of {_size(image_bytes)}, delta → {nodes}"
-
-
-def _size(size_bytes: int) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= scale:
-            value = size_bytes / scale
-            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
-    return f"{size_bytes} B"
+        return f"{size(size_bytes)}, all new → {nodes}"
+    return f"{size(size_bytes)} of {size(image_bytes)}, delta → {nodes}"
 
 
 def _on_all(scope: Scope, items: Sequence[S], run: Callable[[Scope, S], T]) -> list[T]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from devloop import tarballs
 from devloop.stages import EngineImage
 
 MAX_CONFIG_BYTES = 8 << 20
@@ -107,7 +107,7 @@ def archive(
     }
     blobs = {blob.digest: blob for diff_id, blob in content.blobs.items() if diff_id in included}
     sizes = [*map(len, small.values()), *(blob.size_bytes for blob in blobs.values())]
-    total = sum(512 + _padded(size) for size in sizes) + 1024
+    total = sum(map(tarballs.member_bytes, sizes)) + len(tarballs.END)
     return total, _chunks(small, list(blobs.values()), content.fd)
 
 
@@ -117,15 +117,15 @@ def _platform(image: EngineImage) -> dict[str, str]:
 
 
 def _chunks(small: Mapping[str, bytes], blobs: Sequence[Blob], fd: int) -> Iterator[bytes]:
-    yield b"".join(_header(path, len(data)) + data + b"\0" * (-len(data) % 512) for path, data in small.items())
+    yield b"".join(tarballs.member(path, data) for path, data in small.items())
     for blob in blobs:
-        yield _header(_blob_path(blob.digest), blob.size_bytes)
+        yield tarballs.header(_blob_path(blob.digest), blob.size_bytes)
         end = blob.offset + blob.size_bytes
         # Not read and seek: archives for several nodes are made from one file at the same time.
         for at in range(blob.offset, end, _CHUNK_BYTES):
             yield os.pread(fd, min(_CHUNK_BYTES, end - at), at)
-        yield b"\0" * (-blob.size_bytes % 512)
-    yield b"\0" * 1024
+        yield tarballs.padding(blob.size_bytes)
+    yield tarballs.END
 
 
 def _layer(diff_id: str, blob: Blob | None) -> dict[str, object]:
@@ -138,19 +138,9 @@ def _descriptor(media_type: str, digest: str, size_bytes: int) -> dict[str, obje
     return {"mediaType": media_type, "digest": digest, "size": size_bytes}
 
 
-def _header(path: str, size_bytes: int) -> bytes:
-    entry = tarfile.TarInfo(path)
-    entry.size = size_bytes
-    return entry.tobuf(tarfile.GNU_FORMAT)  # USTAR ends at 8 GiB
-
-
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _blob_path(digest: str) -> str:
     return f"blobs/sha256/{digest.removeprefix('sha256:')}"
-
-
-def _padded(size: int) -> int:
-    return size + -size % 512

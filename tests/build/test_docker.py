@@ -216,9 +216,11 @@ def test_an_old_buildx_knows_no_provenance(tmp_path: Path) -> None:
     assert "--provenance=false" not in cli.build().argv
 
 
-def test_a_builder_named_by_the_environment_is_left_to_buildx(tmp_path: Path) -> None:
+def test_a_builder_may_be_named_by_the_environment(tmp_path: Path) -> None:
     cli = Cli(tmp_path, buildx=BUILDX_HELP)
-    assert "--builder" not in cli.build(DockerBuilder({"BUILDX_BUILDER": "mine"})).argv
+    cli.processes.when("docker", "buildx", "inspect", stdout="Name: mine\nDriver: docker\n")
+    argv = cli.build(DockerBuilder({"BUILDX_BUILDER": "mine"})).argv
+    assert argv[argv.index("--builder") + 1] == "mine"
 
 
 @pytest.mark.parametrize("version", ["Docker version 20.10.24+dfsg1, build 297e128", "Docker version 18.09.1"])
