@@ -36,7 +36,7 @@ def inputs(
     `where`: whose command it is, for errors. Raises: StepFailed.
     """
     is_listed = wanted.command is not None
-    paths = _listed(scope, wanted.command, folder, tools, where) if wanted.command is not None else wanted.paths
+    paths = listed(scope, wanted.command, folder, tools, where=where) if wanted.command is not None else wanted.paths
     return Inputs(
         base=folder,
         files=globs.expand(folder, paths, wanted.ignore),
@@ -123,11 +123,14 @@ def _why(path: Path, folder: Path, paths: tuple[str, ...], wanted: model.CustomD
     return f"`dependencies.paths` names it: {naming[0]}" if naming else "no entry of `dependencies.paths` names it"
 
 
-def _listed(scope: Scope, command: str, folder: Path, tools: Tools, where: str) -> tuple[str, ...]:
+def listed(
+    scope: Scope, command: str, folder: Path, tools: Tools, *, where: str, what: str = "the inputs"
+) -> tuple[str, ...]:
+    """The paths that a command prints in `folder`, one a line, as globs. `what`: it lists, for errors. Blocks. Raises: StepFailed."""
     done = tools.processes.run(scope, ["sh", "-c", command], cwd=folder, check=False)
     if done.code != 0:
         raise StepFailed(
-            f"the command that lists the inputs failed: {ending(done.code)}: {command}",
+            f"the command that lists {what} failed: {ending(done.code)}: {command}",
             where=where,
             hint="`dependencies.command` has to print paths, one a line",
             evidence=done.tail,

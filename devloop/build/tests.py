@@ -83,7 +83,7 @@ def _reads(scope: Scope, test: NumberedTest, base: Path, tools: Tools) -> Iterat
     for number, custom in enumerate(test.spec.custom):
         wanted, where = custom.dependencies, f"custom[{number}] of {test.where}"
         if wanted.command is not None:
-            paths = _listed(scope, wanted.command, where, context, tools)
+            paths = commands.listed(scope, wanted.command, context, tools, where=where, what="what the test reads")
             what = f"the command that lists what {where} reads"
             yield _Read(context, paths, wanted.ignore, what, is_listed=True)
         elif wanted.paths is not None:
@@ -100,18 +100,6 @@ def _named_by(command: str) -> tuple[str, ...]:
     split = (word.removesuffix("...") for word in _BETWEEN.split(command))
     words = dict.fromkeys(os.path.normpath(word) for word in split if word)
     return tuple(globs.escape(word) for word in words if word != ".." and not word.startswith(("/", "../", "-", "$")))
-
-
-def _listed(scope: Scope, command: str, where: str, context: Path, tools: Tools) -> tuple[str, ...]:
-    done = tools.processes.run(scope, ["sh", "-c", command], cwd=context, check=False)
-    if done.code != 0:
-        raise StepFailed(
-            f"the command that lists what the test reads failed: {_ending(done.code)}: {command}",
-            where=where,
-            hint="`dependencies.command` has to print paths, one a line",
-            evidence=done.tail,
-        )
-    return tuple(globs.escape(line.strip()) for line in done.stdout.splitlines() if line.strip())
 
 
 def _roots(read: _Read) -> tuple[Path, ...]:
@@ -143,7 +131,7 @@ def _run_command(scope: Scope, each: _Command, env: Mapping[str, str], tools: To
         ) from None
     if done.code != 0:
         raise StepFailed(
-            f"the test failed: {_ending(done.code)}: {custom.command}",
+            f"the test failed: {commands.ending(done.code)}: {custom.command}",
             where=each.where,
             hint=f"it runs with `sh -c` in {each.folder}, with IMAGE={env['IMAGE']}",
             evidence=done.tail,
@@ -173,7 +161,7 @@ def _run_structure_tests(scope: Scope, test: NumberedTest, ref: str, base: Path,
     done = tools.processes.run(scope, argv, cwd=_context(test, base), env=env, on_line=tools.line, check=False)
     if done.code != 0:
         raise StepFailed(
-            f"{STRUCTURE_TEST} failed: {_ending(done.code)}",
+            f"{STRUCTURE_TEST} failed: {commands.ending(done.code)}",
             where=f"structureTests of {test.where}",
             hint=f"it ran as: {done.command}",
             evidence=done.tail,
@@ -183,7 +171,3 @@ def _run_structure_tests(scope: Scope, test: NumberedTest, ref: str, base: Path,
 
 def _context(test: NumberedTest, base: Path) -> Path:
     return Path(os.path.normpath(base / test.spec.context))
-
-
-def _ending(code: int) -> str:
-    return f"exit code {code}" if code > 0 else f"killed by signal {-code}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from devloop import events
-from devloop.cli import differences
+from devloop.cli import differences, waiting
 from devloop.cli.releases import told_of
 from devloop.cli.report import Report
 from devloop.deploy import helm_storage, marks, release_diff, release_state
@@ -21,8 +21,6 @@ from devloop.deploy.helm_storage import Release, Revision
 from devloop.deploy.resolve import resolve
 from devloop.errors import UsageError
 from devloop.loop import releases
-from devloop.observe import status
-from devloop.observe.pods import PodStore
 from devloop.products import Applied, AppliedObject
 from devloop.render import images
 from devloop.scope import Scope
@@ -106,25 +104,15 @@ class Way:
 
     def go(self, scope: Scope, deadline_s: float) -> None:
         """Has helm roll it back, and waits until its objects are ready; the scope cuts short the wait. Raises: StepFailed, Unavailable."""
-        target, began_s = f"deploy/{self._unit}", self.report.clock()
+        began_s = self.report.clock()
         made = self.helm.rollback(scope, self.release, self.to)
         message = f"{self.release} was rolled back to revision {self.to.number}: revision {made.number}"
         hint = "devloop run and dev leave it so until something changes on disk"
         self.report.emit(events.Notice(message=message, hint=hint))
         cluster = self.helm.cluster
         found = objects(scope, cluster, self.release, made)
-        ready = status.wait_ready(
-            scope,
-            cluster,
-            PodStore(scope, cluster),
-            Applied(self._unit, self.release.namespace, found),
-            deadline_s=deadline_s,
-            on_progress=lambda text: self.report.emit(events.Log(source="build", target=target, line=text)),
-        )
-        took_s = self.report.clock() - began_s
-        self.report.emit(
-            events.Step(step="ready", target=target, state="finished", duration_s=took_s, note=ready.summary)
-        )
+        applied = Applied(self._unit, self.release.namespace, found)
+        waiting.until_ready(scope, cluster, applied, self.report, began_s=began_s, deadline_s=deadline_s)
 
     @property
     def _unit(self) -> str:

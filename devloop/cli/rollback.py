@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from devloop import events
-from devloop.cli import differences, release_history, releases, session
+from devloop.cli import differences, release_history, releases, session, waiting
 from devloop.cli.delete import helm_of
 from devloop.cli.ls import age_s
 from devloop.cli.options import Common
@@ -22,8 +22,6 @@ from devloop.deploy.helm_storage import Release
 from devloop.deploy.inventory import Inventory
 from devloop.deploy.revisions import Revision
 from devloop.errors import StepFailed, UsageError
-from devloop.observe import status
-from devloop.observe.pods import PodStore
 from devloop.products import Applied, AppliedObject, Object
 from devloop.render import images
 from devloop.scope import Scope
@@ -202,23 +200,13 @@ class _Way:
 
     def go(self, scope: Scope, deadline_s: float) -> None:
         """Writes it, and waits until its pods are ready; only the wait is cut short by the scope. Raises: StepFailed."""
-        ref, target = marks.ref_of(self.live), f"deploy/{self._unit}"
+        ref = marks.ref_of(self.live)
         began_s = self.report.clock()
         new = self._apply(scope)
         message = f"{ref} was rolled back to revision {self.revision.number}"
         self.report.emit(events.Notice(message=message, hint="the next apply brings back what is on disk"))
-        ready = status.wait_ready(
-            scope,
-            self.cluster,
-            PodStore(scope, self.cluster),
-            Applied(self._unit, ref.namespace, (AppliedObject(ref, new, str(ref), is_changed=True),)),
-            deadline_s=deadline_s,
-            on_progress=lambda text: self.report.emit(events.Log(source="build", target=target, line=text)),
-        )
-        took_s = self.report.clock() - began_s
-        self.report.emit(
-            events.Step(step="ready", target=target, state="finished", duration_s=took_s, note=ready.summary)
-        )
+        applied = Applied(self._unit, ref.namespace, (AppliedObject(ref, new, str(ref), is_changed=True),))
+        waiting.until_ready(scope, self.cluster, applied, self.report, began_s=began_s, deadline_s=deadline_s)
 
     @property
     def _unit(self) -> str:
