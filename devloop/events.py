@@ -118,6 +118,7 @@ class Notice(Event):
     message: str = _doc("What there is to know.")
     hint: str = _doc("What to do about it, if anything.", default="")
     where: str = _doc("`file:line:column` or an object.", default="")
+    is_answer: bool = _doc("It is what was asked for or has been done, and no warning.", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ class Terminal:
         """The index of the choice: its number was entered, or nothing for the first. Asks again for anything else."""
         while True:
             listed = "; ".join(f"{number} {each}" for number, each in enumerate(choices, start=1))
-            self._emit(events.Notice(message=question, hint=f"{listed} [1]"))
+            self._emit(events.Notice(message=question, hint=f"{listed} [1]", is_answer=True))
             text = self._line().strip()
             if not text:
                 return 0
@@ -35,7 +35,7 @@ class Terminal:
 
     def confirms(self, question: str) -> bool:
         """Whether the answer is yes, which is what nothing means."""
-        self._emit(events.Notice(message=question, hint="[Y/n]"))
+        self._emit(events.Notice(message=question, hint="[Y/n]", is_answer=True))
         return self._line().strip().lower() in ("", "y", "yes")
 
     def _line(self) -> str:

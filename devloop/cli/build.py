@@ -128,5 +128,5 @@ class _DryRun:
         ref = image_ref(artifact, start.digest)
         found = self.doors.engine.inspect(ref)
         said = f"{ref} is built already" if found else f"would build {ref}"
-        self.emit(events.Notice(message=said, where=image_target(artifact)))
+        self.emit(events.Notice(message=said, where=image_target(artifact), is_answer=True))
         return Outcome(Image(artifact, ref, found.image_id if found else ""), skipped="a dry run builds nothing")

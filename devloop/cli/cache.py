@@ -32,7 +32,9 @@ def ls(common: Common) -> int:
                 report.emit(image)
             # Layers are shared, so their sum is more than what is on the disk.
             said = f"{len(images)} images" if len(images) != 1 else "1 image"
-            report.emit(events.Notice(message=f"{said} of {loaded.project.metadata.name} in the engine"))
+            report.emit(
+                events.Notice(message=f"{said} of {loaded.project.metadata.name} in the engine", is_answer=True)
+            )
             scope.cancel()
         return 0
 
@@ -58,7 +60,7 @@ def prune(common: Common, *, is_all: bool) -> int:
                 for each in loaded.project.build.artifacts
                 for ref in tidy.tidy(scope, each.image, placer, tools, keep)
             ]
-            report.emit(events.Notice(message=f"removed {', '.join(gone) or 'nothing'}"))
+            report.emit(events.Notice(message=f"removed {', '.join(gone) or 'nothing'}", is_answer=True))
             scope.cancel()
         return 0
 

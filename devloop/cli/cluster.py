@@ -36,6 +36,7 @@ def create(common: Common, wanted: Wanted, tool: str | None) -> int:
             events.Notice(
                 message=f"cluster {wanted.name} is ready: context {context}{served}",
                 hint=f"devloop dev --context {context}; devloop cluster delete {wanted.name}",
+                is_answer=True,
             )
         )
         return 0
@@ -73,7 +74,11 @@ def status(common: Common, name: str | None, tool: str | None) -> int:
                     report.emit(event)
                     is_well = is_well and not (isinstance(event, events.LocalCluster) and event.state != "running")
         if not found:
-            report.emit(events.Notice(message="there is no local cluster", hint="devloop cluster create makes one"))
+            report.emit(
+                events.Notice(
+                    message="there is no local cluster", hint="devloop cluster create makes one", is_answer=True
+                )
+            )
         return 0 if is_well else 1
 
     return reporting(common, body)

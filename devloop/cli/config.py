@@ -43,7 +43,7 @@ def validate(common: Common) -> int:
         loaded = reading.load(common, report)
         parts = [f"images: {len(loaded.project.build.artifacts)}", f"units: {len(loaded.project.deploy)}"]
         parts += [f"profiles: {', '.join(report.profiles)}"] if report.profiles else []
-        report.emit(events.Notice(message=f"{loaded.file.name} is valid ({', '.join(parts)})"))
+        report.emit(events.Notice(message=f"{loaded.file.name} is valid ({', '.join(parts)})", is_answer=True))
         return 0
 
     return reporting(common, body)

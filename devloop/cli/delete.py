@@ -97,7 +97,7 @@ def delete_owned(
         for ref, why in deleted.kept:
             report.emit(_removed(ref, "kept", why))
     if not has_deleted:
-        report.emit(events.Notice(message=f"{done} nothing"))
+        report.emit(events.Notice(message=f"{done} nothing", is_answer=True))
 
 
 def _removed(ref: ObjectRef, state: events.RemovedState, why: str = "") -> events.Removed:

@@ -197,7 +197,9 @@ class Development:
         named = sorted(map(self._session.tracker.name, paths))
         more = f" and {len(named) - TOLD_FILES} more" if len(named) > TOLD_FILES else ""
         self._report.emit(
-            events.Notice(message=f"changed: {', '.join(named[:TOLD_FILES])}{more}", hint="Enter takes it over")
+            events.Notice(
+                message=f"changed: {', '.join(named[:TOLD_FILES])}{more}", hint="Enter takes it over", is_answer=True
+            )
         )
 
     def _on_input_ended(self) -> None:

@@ -160,7 +160,8 @@ class Comparison:
         """Tells how many there were of each kind; the exit code."""
         counted = [f"{self._counts[each]} would be {word}" for each, word in _WORDS.items() if self._counts[each]]
         same = f"{self._counts['same']} would stay as they are"
-        self._report.emit(events.Notice(message=", ".join([*counted, same]) if counted else f"no differences: {same}"))
+        said = ", ".join([*counted, same]) if counted else f"no differences: {same}"
+        self._report.emit(events.Notice(message=said, is_answer=True))
         if self.is_refused:
             return TROUBLE
         return DIFFERENT if counted else 0

@@ -149,5 +149,5 @@ def _read(scope: Scope, world: _World, *, has_engine: bool) -> Iterator[Inputs]:
 def _sum_up(report: Report, found: list[events.Check]) -> int:
     counts = {verdict: sum(each.verdict == verdict for each in found) for verdict in ("problem", "warning")}
     said = [f"{count} {verdict}{'' if count == 1 else 's'}" for verdict, count in counts.items() if count]
-    report.emit(events.Notice(message=f"{', '.join(said) or 'all is well'} ({len(found)} findings)"))
+    report.emit(events.Notice(message=f"{', '.join(said) or 'all is well'} ({len(found)} findings)", is_answer=True))
     return 1 if counts["problem"] else 0

@@ -33,7 +33,9 @@ def import_(common: Common, file: Path | None, *, to: Path | None, is_forced: bo
             report.emit(events.Notice(message=note.told, where=str(note.place)))
         if target is not None:
             report.emit(
-                events.Notice(message=f"{load.shown(target.absolute())} is written", hint=_next(len(made.notes)))
+                events.Notice(
+                    message=f"{load.shown(target.absolute())} is written", hint=_next(len(made.notes)), is_answer=True
+                )
             )
         return 0
 

@@ -66,7 +66,7 @@ def init(common: Common, folder: Path, options: InitOptions) -> int:
                 return 0
             written.check(root, setup.files, is_forced=options.is_forced)
             if asks and not asks.confirms(f"write {_counted(len(setup.files), 'file')} to {root}?"):
-                report.emit(events.Notice(message="nothing was written"))
+                report.emit(events.Notice(message="nothing was written", is_answer=True))
                 return INTERRUPTED
             written.write(scope, root, setup.files, lambda: _check_valid(root / CONFIG))
             report.emit(replace(setup, state="written"))

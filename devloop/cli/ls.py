@@ -132,4 +132,4 @@ def _sum_up(
         text = f"{count} of {projects} project{'' if projects == 1 else 's'} in context {cluster.context}"
     else:
         text = f"{count} of {', '.join(owners)} in context {cluster.context}, namespace {cluster.namespace}"
-    report.emit(events.Notice(message=text))
+    report.emit(events.Notice(message=text, is_answer=True))

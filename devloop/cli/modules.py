@@ -25,7 +25,7 @@ def modules(common: Common, *, is_updating: bool) -> int:
         for module in loaded.modules:
             shown = _shown(module.file, loaded.base, module.folder)
             parts = [f"{what} {', '.join(names)}" for what, names in _listed(module).items() if names]
-            report.emit(events.Notice(message="; ".join([f"{module.name}: {shown}", *parts])))
+            report.emit(events.Notice(message="; ".join([f"{module.name}: {shown}", *parts]), is_answer=True))
         return 0
 
     return reporting(common, body)

@@ -46,7 +46,9 @@ def _load(common: Common, report: Report, scope: Scope, *, is_again: bool, is_up
     facts = Facts(common.command, _system(), outside.env, context)
     asked = said.profiles(common.profiles, context)
     sources = outside.sources(scope, common.variables, may_ask=may_ask)
-    fetch = _fetcher(scope, lambda text: report.emit(events.Notice(message=text)), is_updating=is_updating)
+    fetch = _fetcher(
+        scope, lambda text: report.emit(events.Notice(message=text, is_answer=True)), is_updating=is_updating
+    )
     loaded = config_load.load(config_load.find(common.file), asked, facts, sources, only=common.modules, fetch=fetch)
     outside.keep(loaded.secrets, loaded.exports)
     report.profiles = dict(loaded.active)

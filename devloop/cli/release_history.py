@@ -108,7 +108,7 @@ class Way:
         made = self.helm.rollback(scope, self.release, self.to)
         message = f"{self.release} was rolled back to revision {self.to.number}: revision {made.number}"
         hint = "devloop run and dev leave it so until something changes on disk"
-        self.report.emit(events.Notice(message=message, hint=hint))
+        self.report.emit(events.Notice(message=message, hint=hint, is_answer=True))
         cluster = self.helm.cluster
         found = objects(scope, cluster, self.release, made)
         applied = Applied(self._unit, self.release.namespace, found)

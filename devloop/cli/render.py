@@ -60,7 +60,11 @@ def render(common: Common, what: Sequence[str], *, folder: Path | None, is_offli
 def _write(folder: Path, manifests: Sequence[Manifest], report: Report) -> None:
     written = output_folder.write(folder, manifests)
     gone = f", {written.removed} of an earlier render removed" if written.removed else ""
-    report.emit(events.Notice(message=f"{len(manifests)} objects in {folder}: {written.changed} files written{gone}"))
+    report.emit(
+        events.Notice(
+            message=f"{len(manifests)} objects in {folder}: {written.changed} files written{gone}", is_answer=True
+        )
+    )
 
 
 class _Unasked:

@@ -47,7 +47,10 @@ def history(common: Common, what: str | None) -> int:
                     report.emit(event)
             if not found.all:
                 report.emit(
-                    events.Notice(message=f"nothing is deployed that has revisions, in namespace {cluster.namespace}")
+                    events.Notice(
+                        message=f"nothing is deployed that has revisions, in namespace {cluster.namespace}",
+                        is_answer=True,
+                    )
                 )
             scope.cancel()
         return 0
@@ -204,7 +207,9 @@ class _Way:
         began_s = self.report.clock()
         new = self._apply(scope)
         message = f"{ref} was rolled back to revision {self.revision.number}"
-        self.report.emit(events.Notice(message=message, hint="the next apply brings back what is on disk"))
+        self.report.emit(
+            events.Notice(message=message, hint="the next apply brings back what is on disk", is_answer=True)
+        )
         applied = Applied(self._unit, ref.namespace, (AppliedObject(ref, new, str(ref), is_changed=True),))
         waiting.until_ready(scope, self.cluster, applied, self.report, began_s=began_s, deadline_s=deadline_s)
 

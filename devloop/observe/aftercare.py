@@ -54,7 +54,7 @@ class Aftercare:
                         )
                     )
                     status.recovered(inner, self.cluster, self.store, applied)
-                    self.emit(events.Notice(message=f"{applied.unit} is ready again"))
+                    self.emit(events.Notice(message=f"{applied.unit} is ready again", is_answer=True))
 
         self.scope.spawn(inner.name, body)
 

@@ -54,7 +54,11 @@ def choose(
     if hosting := discover(scope, cluster, emit):
         _require(processes, "docker")
         emit(
-            events.Notice(message=f"images go through {hosting.host}, the registry that the cluster names", where=PLACE)
+            events.Notice(
+                message=f"images go through {hosting.host}, the registry that the cluster names",
+                where=PLACE,
+                is_answer=True,
+            )
         )
         return RegistryPlacer(hosting.host, hosting.runtime_host)
     if minikube.runtime(scope, cluster.context, processes):

@@ -221,7 +221,7 @@ class Terminal:
 
     def _notice(self, event: Notice) -> Iterator[str]:
         place = f" ({event.where})" if event.where else ""
-        yield self._paint("yellow", f"! {event.message}{place}")
+        yield f"{event.message}{place}" if event.is_answer else self._paint("yellow", f"! {event.message}{place}")
         if event.hint:
             yield f"  {event.hint}"
 

@@ -287,3 +287,8 @@ def test_tests_that_passed_before_are_an_answer_only_to_who_asked_for_them() -> 
 def test_durations_are_as_fine_as_they_need_to_be(seconds: float, expected: str) -> None:
     text = shown([Step(step="build", target="image/a", state="finished", duration_s=seconds)])
     assert text == f"✓ build a {expected}\n"
+
+
+def test_an_answer_looks_like_no_warning() -> None:
+    asked = Notice(message="devloop.yaml is valid", hint="devloop dev", is_answer=True)
+    assert shown([asked]) == "devloop.yaml is valid\n  devloop dev\n"
