@@ -54,7 +54,7 @@ ROOMS: Mapping[str, Room] = {
     "effects": Room(
         2,
         GROUND | {"stages"},
-        frozenset({"docker", "kubernetes", "requests", "subprocess", "urllib3", "watchdog", "websocket"}),
+        frozenset({"docker", "kubernetes", "requests", "subprocess", "urllib3", "watchdog", "websocket", "yaml"}),
     ),
     "build": Room(3, STAGE),
     "place": Room(3, STAGE, frozenset({"yaml"})),  # a ConfigMap that holds YAML

@@ -8,9 +8,29 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from devloop.errors import UsageError
+
+
+class Credentials(Protocol):
+    """See Login."""
+
+    complaints: tuple[str, ...]
+
+    def headers(self) -> dict[str, str]: ...
+
+
+class Token:
+    """A token that is written out, or "" where there is none: a certificate, or nobody."""
+
+    def __init__(self, token: str) -> None:
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self.complaints: tuple[str, ...] = ()
+
+    def headers(self) -> dict[str, str]:
+        """See Login."""
+        return dict(self._headers)
 
 
 class Login:

@@ -1,4 +1,4 @@
-"""Which API server, as whom: kubeconfig, credential plug-ins and certificates, read by the `kubernetes` package.
+"""Which API server, as whom: kubeconfig, credential plug-ins and certificates, read by the `kubernetes` package where it is not plain.
 
 Comes in: a context's name. Goes out: `Settings`, all that is needed to speak to that server. It asks no server anything.
 """
@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from devloop.effects import kube_login, proxies
+from devloop.effects import kube_login, kube_plain, kube_tls, proxies
 from devloop.errors import UsageError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -32,7 +31,7 @@ class Settings:
     tls: ssl.SSLContext | None
     tls_name: str | None
     proxy: str | None
-    login: kube_login.Login
+    login: kube_login.Credentials
 
 
 def load(context: str | None, namespace: str | None) -> Settings:
@@ -40,8 +39,19 @@ def load(context: str | None, namespace: str | None) -> Settings:
 
     May run a credential plug-in, and blocks for it. Raises: UsageError naming the files looked at and the contexts in them.
     """
-    kube_config: Any = kube_login.package().kube_config
     files = _files()
+    if plain := kube_plain.read(files):
+        name = context or plain.current
+        if found := plain.find(name):
+            return Settings(
+                name,
+                namespace or plain.contexts[name],
+                found.server,
+                found.tls,
+                found.cluster.get("tls-server-name"),
+                proxies.proxy_of(found.server, found.cluster.get("proxy-url")),
+                kube_login.Token(found.token),
+            )
     if not any(Path(each).expanduser().exists() for each in files):
         if context is None and (SERVICE_ACCOUNT / "token").exists():
             return in_cluster(SERVICE_ACCOUNT, namespace)
@@ -50,6 +60,7 @@ def load(context: str | None, namespace: str | None) -> Settings:
             where=_place(files),
             hint="start a cluster (devloop cluster create), or point KUBECONFIG at its file",
         )
+    kube_config: Any = kube_login.package().kube_config
     try:
         merger = kube_config.KubeConfigMerger(os.pathsep.join(files))
         known, current = _contexts(merger)
@@ -70,6 +81,8 @@ def load(context: str | None, namespace: str | None) -> Settings:
 
 def current() -> str:
     """The name of the current context; "" when there is none, or no kubeconfig that can be read."""
+    if plain := kube_plain.read(_files()):
+        return plain.current
     kube_config: Any = kube_login.package().kube_config
     try:
         return _contexts(kube_config.KubeConfigMerger(os.pathsep.join(_files())))[1]
@@ -116,7 +129,7 @@ def _settings(kube_config: Any, merger: Any, name: str, namespace: str) -> Setti
     context = loader.current_context["context"]
     cluster: Mapping[str, Any] = merger.config["clusters"].get_with_name(context["cluster"])["cluster"].value
     user = _user(merger, context)
-    server = _server(cluster)
+    server = kube_tls.server_of(cluster)
     complaints = kube_login.complaints_of(lambda: loader.load_and_set(configuration))
     if "exec" in user and not configuration.api_key and not configuration.cert_file:
         raise UsageError(
@@ -143,31 +156,13 @@ def _user(merger: Any, context: Mapping[str, Any]) -> Mapping[str, Any]:
     return user.get("user") or {}
 
 
-def _server(cluster: Mapping[str, Any]) -> str:
-    server = str(cluster.get("server") or "").rstrip("/")
-    parts = urlsplit(server)
-    if parts.scheme not in ("http", "https") or not parts.hostname or " " in server:
-        raise ValueError(f"its server is no URL: {server!r}")
-    return server
-
-
 def _tls(configuration: Any) -> ssl.SSLContext:
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if configuration.verify_ssl:
-            # Reading all the system's authorities takes 30 ms, and no cluster of one's own is known to them.
-            if configuration.ssl_ca_cert:
-                context.load_verify_locations(configuration.ssl_ca_cert)
-            else:
-                context.load_default_certs()
-        else:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if configuration.cert_file:
-            context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    except ssl.SSLError as exc:
-        raise ValueError(f"its certificates cannot be read: {exc.reason or exc}") from exc
-    return context
+    return kube_tls.context(
+        verify=configuration.verify_ssl,
+        authorities=configuration.ssl_ca_cert,
+        certificate=configuration.cert_file,
+        key=configuration.key_file,
+    )
 
 
 def _no_context(name: str, known: Sequence[str], files: Sequence[str]) -> UsageError:
