@@ -331,10 +331,10 @@ class _Child:
         self._unfed.set()
 
     def interrupt(self) -> None:
-        """Asks the group to end and lets `read` return. Does not block."""
-        self._signal(signal.SIGTERM)
+        """Asks the group to end and lets `read` return. Does not block. The signal is last: what dies of it was interrupted."""
         self._stopped.set()
         self._unfed.set()
+        self._signal(signal.SIGTERM)
 
     def end(self) -> None:
         """Blocks until the whole group is gone: TERM, 5 s, KILL."""

@@ -65,6 +65,33 @@ def test_cancelling_ends_grandchildren_too() -> None:
     assert not is_alive(int(lines[0]))
 
 
+def test_what_died_of_cancelling_is_never_taken_for_a_failure() -> None:
+    """Busy threads take turns all the time here, so that one is at work between any two words of another."""
+    turn_s, is_over = sys.getswitchinterval(), threading.Event()
+
+    def be_busy() -> None:
+        while not is_over.is_set():
+            sum(range(1000))
+
+    busy = [threading.Thread(target=be_busy) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in busy:
+            thread.start()
+        for _ in range(100):
+            with Scope("test") as scope:
+                timer = threading.Timer(0.02, scope.cancel)
+                timer.start()
+                with pytest.raises(Cancelled):
+                    run(scope, "exec sleep 300", check=False)
+                timer.join()
+    finally:
+        is_over.set()
+        sys.setswitchinterval(turn_s)
+        for thread in busy:
+            thread.join()
+
+
 def test_a_grandchild_that_ignores_term_is_killed_after_five_seconds() -> None:
     times: list[float] = []
     lines = cancel_at_first_line("sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done' & wait", times_at=times)
