@@ -23,6 +23,11 @@ from devloop.store.folders import cache_folder
 if TYPE_CHECKING:
     from devloop.effects.git import Checkouts
 
+# What was said of the configuration by the command that deployed it, these need not say again.
+_ABOUT_THE_CLUSTER = frozenset(
+    {"ls", "history", "rollback", "delete", "explain", "doctor", "cache ls", "cache prune", "modules"}
+)
+
 
 def load(
     common: Common, report: Report, within: Scope | None = None, *, is_updating: bool = False
@@ -52,7 +57,7 @@ def _load(common: Common, report: Report, scope: Scope, *, is_again: bool, is_up
     loaded = config_load.load(config_load.find(common.file), asked, facts, sources, only=common.modules, fetch=fetch)
     outside.keep(loaded.secrets, loaded.exports)
     report.profiles = dict(loaded.active)
-    if not is_again:
+    if not is_again and common.command not in _ABOUT_THE_CLUSTER:
         for warning in loaded.warnings:
             report.emit(events.Notice(message=warning))
     cluster = said.cluster(loaded.project.cluster, common.context, context)

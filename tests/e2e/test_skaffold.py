@@ -69,6 +69,8 @@ profiles:
     first = there.run("run", env={"GREETING": "good morning"})
     assert first.code == 0, first.stdout + first.stderr
     assert [each["message"] for each in first.of(kind="notice") if "sync" in str(each["message"])]
+    # Once is enough: a command that asks what is there does not say it again.
+    assert not [each["message"] for each in there.run("ls").of(kind="notice") if "sync" in str(each["message"])]
     assert kubectl.json("get", "deployment", "web")["status"]["readyReplicas"] == 1
     assert kubectl.run("exec", "deployment/web", "--", "cat", "/greeting").strip() == "good morning"
 
