@@ -111,9 +111,10 @@ class DockerBuilder:
         )
         if other and job.artifact.is_for_engine and self._is_exporting(scope, other, tools):
             with layout(other, recipe.context, job.artifact.image) as kept:
-                image_id, said = kept.load(scope, _run(scope, (*kept.output(), *rest), recipe, client, tools), tools)
-            tools.note(said)
-            return image_id
+                loaded = kept.load(scope, _run(scope, (*kept.output(), *rest), recipe, client, tools), tools)
+            if loaded is not None:
+                tools.note(loaded[1])
+                return loaded[0]
         output = options.output(job.artifact, job.repository) if client.is_buildx else ()
         image_id = _run(scope, (*output, *rest), recipe, client, tools)
         return _found(image_id, "" if job.artifact.is_for_engine else job.repository, tools)

@@ -124,6 +124,8 @@ class Layout:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        if not self._is_sound():
+            shutil.rmtree(folder)
         self._before = frozenset(self._blobs())
 
     def output(self) -> tuple[str, ...]:
@@ -131,10 +133,10 @@ class Layout:
         folder = str(self._folder).replace('"', '""')
         return ("--output", f'type=oci,tar=false,"dest={folder}"')
 
-    def load(self, scope: Scope, image_id: str, tools: Tools) -> tuple[str, str]:
+    def load(self, scope: Scope, image_id: str, tools: Tools) -> tuple[str, str] | None:
         """Brings what the builder left into the engine. `image_id`: what it calls it. Returns the engine's id, and what came, in words.
 
-        Blocks; cancelled by the scope. Raises: StepFailed.
+        None when the engine does not take it so, which is told; then the layout is gone. Blocks; cancelled by the scope.
         """
         try:
             image = self._exported(image_id)
@@ -146,12 +148,13 @@ class Layout:
             if found is not None:
                 self._tidy(image)
                 return found.image_id, _said(image, new)
+            tools.line("the engine does not take the layers that the builder made; it gets the image as a whole")
         except (OSError, ValueError, KeyError, TypeError) as exc:
-            tools.line(f"what the builder left in {self._folder} cannot be read: {exc!r}")
+            tools.line(
+                f"what the builder left in {self._folder} cannot be read ({exc!r}); the engine gets the image as a whole"
+            )
         shutil.rmtree(self._folder, ignore_errors=True)
-        raise StepFailed(
-            "the engine does not have what the builder made", hint="build it again: then all of it will be sent"
-        )
+        return None
 
     def _load(self, scope: Scope, image: _Exported, layers: Sequence[str], tools: Tools) -> EngineImage | None:
         done = tools.processes.run(
@@ -177,6 +180,15 @@ class Layout:
                     yield chunk
                 yield tarballs.padding(size_bytes)
         yield tarballs.END
+
+    def _is_sound(self) -> bool:
+        """Whether a builder can go on with it: it writes the index in place, and may have been killed over that."""
+        try:
+            return isinstance(json.loads((self._folder / "index.json").read_bytes()), dict)
+        except ValueError:
+            return False
+        except FileNotFoundError:
+            return True
 
     def _exported(self, image_id: str) -> _Exported:
         index = json.loads((self._folder / "index.json").read_text())
