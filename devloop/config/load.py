@@ -23,7 +23,7 @@ from devloop.config.profiles import NOWHERE, Facts
 from devloop.config.substitution import Substituted
 from devloop.config.syntax import MAX_BYTES
 from devloop.config.tree import Map, Scalar
-from devloop.config.variables import NOTHING, Sources, Variables, mask
+from devloop.config.variables import NOTHING, Sources, Value, Variables, mask
 from devloop.errors import ConfigError, Problem, UsageError
 
 _IN_PROFILE = ", at profiles["
@@ -106,9 +106,12 @@ def load(
     def read_module(document: Imported, origin: Origin, passed: Passed) -> Module:
         own = profiles.names(document.root)
         known.extend(own)
-        given = replace(sources, given={**dict(passed.values), **sources.given})
+        values = {
+            name: Value(text, (f"{name} of requires, {passed.where}",), name in passed.secrets)
+            for name, text in passed.values
+        }
         named = [*passed.profiles, *(each for each in asked if each.removeprefix("-") in own)]
-        return _module(document, origin, named, facts, given)
+        return _module(document, origin, named, facts, replace(sources, passed=values))
 
     def documents(file: Path, name: str) -> tuple[Imported, ...]:
         data = read(file)
@@ -143,7 +146,7 @@ def _loaded(file: Path, every: Sequence[Module], chosen: Sequence[Module]) -> Lo
         tuple((prefixes[each.name] + name, why) for each in chosen for name, why in each.active),
         tuple(prefixes[each.name] + text for each in chosen for text in (*each.warnings, *_unheard(each, main))),
         tuple(dict.fromkeys(secret for each in every for secret in each.secrets)),
-        {name: value for each in reversed(every) for name, value in each.exports.items()},
+        {name: value for each in every for name, value in each.exports.items()},
         lambda path: any(reads(path) for reads in readers),
         tuple(chosen),
         tuple(every),
@@ -163,10 +166,11 @@ def _module(document: Imported, origin: Origin, asked: Sequence[str], facts: Fac
     _require_version(document.root)
     applied = profiles.apply(document.root, asked, facts)
     base = origin.file.parent
-    variables = _variables(applied.root, base, sources)
+    variables = _variables(applied.root, base, sources, modules.document_name(document, origin))
     substituted = (
         Substituted(applied.root, ()) if document.is_filled else substitution.substitute(applied.root, variables)
     )
+    variables.hide_known()
     told = (str(each) for each in document.notes if not each.profile or each.profile in dict(applied.active))
     decoded = decode(substituted.root, model.Project)
     return Module(
@@ -190,13 +194,13 @@ def _module(document: Imported, origin: Origin, asked: Sequence[str], facts: Fac
     )
 
 
-def _variables(root: Map, base: Path, sources: Sources) -> Variables:
+def _variables(root: Map, base: Path, sources: Sources, owner: str) -> Variables:
     declared = decode(
         Map(root.place, tuple(each for each in root.entries if each[0].text in ("vars", "apiVersion"))), model.Project
     )
     file = base / DOTENV
     entries = dotenv.parse(syntax.to_text(read(file), shown(file)), shown(file)) if file.is_file() else {}
-    return Variables(base, sources, entries, declared.value.vars)
+    return Variables(base, sources, entries, declared.value.vars, owner)
 
 
 def _unused(every: Sequence[Module], sources: Sources) -> list[str]:

@@ -69,10 +69,15 @@ class Origin:
 
 @dataclass(frozen=True)
 class Passed:
-    """What a module is required with: profiles that are to be active in it, and values of its variables."""
+    """What a module is required with: profiles that are to be active in it, and values of its variables.
+
+    `secrets`: the names of those that must not be shown. `where`: it is said.
+    """
 
     profiles: tuple[str, ...] = ()
     values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), compare=False)
+    where: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         said = [f"the profiles {', '.join(self.profiles)}"] if self.profiles else []
@@ -192,7 +197,7 @@ class _Walk:
             raise UsageError(
                 "this is the file itself", hint="name one of its documents with `modules`, or another `path`"
             )
-        known = [_name(each, found) for each in trees]
+        known = [document_name(each, found) for each in trees]
         for number, name in enumerate(spec.modules):
             if name not in known:
                 finding = Finding(
@@ -205,9 +210,12 @@ class _Walk:
         theirs = [profiles.names(trees[index].root) for index in wanted]
         passed = self._profiles(module, spec, at, found, [name for each in theirs for name in each]) if wanted else ()
         values = tuple(sorted(spec.vars.items()))
+        secret = frozenset(name for name, text in values if any(each in text for each in module.secrets))
         place = module.positions.problem(Finding(at, ""))
         return [
-            self.visit(found, index, Passed(tuple(each for each in passed if each in own), values), place)
+            self.visit(
+                found, index, Passed(tuple(each for each in passed if each in own), values, secret, place.where), place
+            )
             for index, own in zip(wanted, theirs, strict=True)
         ]
 
@@ -263,7 +271,7 @@ class _Walk:
         """Documents of one file need names of their own. Raises: ConfigError."""
         seen: dict[str, Imported] = {}
         for tree in trees:
-            name = _name(tree, origin)
+            name = document_name(tree, origin)
             if name in seen:
                 place = tree.root.place
                 message = f"two documents are named `{name}`, the first at {seen[name].root.place}"
@@ -288,7 +296,7 @@ def _file(path: Path, named: str) -> Path:
     return found
 
 
-def _name(tree: Imported, origin: Origin) -> str:
+def document_name(tree: Imported, origin: Origin) -> str:
     """How a document is called, before its profiles have a say."""
     metadata = tree.root.values.get("metadata")
     name = metadata.values.get("name") if isinstance(metadata, Map) else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from devloop.config.effective import explain
 from devloop.config.load import Loaded, load
 from devloop.config.profiles import NOWHERE, Facts
 from devloop.config.variables import NOTHING, Sources
@@ -318,3 +320,44 @@ def test_where_a_value_is_written_is_known_of_every_module(tree: Path) -> None:
     chosen = app(tree, only=("db",))
     assert chosen.positions.where(("deploy", 0, "name")) == "../db/devloop.yaml:3:17"
     assert chosen.positions.where(("apiVersion",)) == "devloop.yaml:1:13"
+
+
+def test_a_secret_of_one_module_is_not_that_of_another_by_its_name(tree: Path) -> None:
+    (tree / "app/.env").write_text("TOKEN=one\n")
+    (tree / "db/.env").write_text("TOKEN=two\n")
+    text = "build: {artifacts: [{image: shop/%s, custom: {command: ./push $TOKEN}}]}\nvars: [{name: TOKEN, secret: true}]\n"
+    (tree / "db/devloop.yaml").write_text("apiVersion: devloop/v1\n" + text % "db")
+    loaded = app(tree, "apiVersion: devloop/v1\nrequires: [../db]\n" + text % "app")
+    commands = [each.custom.command for each in loaded.project.build.artifacts if each.custom]
+    said = [
+        subprocess.run(
+            ["sh", "-c", each.replace("./push", "echo")], env=loaded.exports, check=True, capture_output=True, text=True
+        )
+        for each in commands
+    ]
+    assert [each.stdout for each in said] == ["one\n", "two\n"]
+    alone = load(tree / "db/devloop.yaml").project.build.artifacts[0].custom
+    assert alone is not None
+    assert alone.command == commands[1]
+
+
+@pytest.mark.parametrize("value", ["${TOKEN}", "x-${TOKEN}"])
+def test_a_secret_that_is_passed_on_stays_one(tree: Path, value: str) -> None:
+    db = "build: {artifacts: [{image: shop/base, custom: {command: ./push $KEY}}]}\n"
+    (tree / "db/devloop.yaml").write_text("apiVersion: devloop/v1\n" + db)
+    text = requiring(
+        f"{{path: ../db, vars: {{KEY: '{value}'}}}}", "vars: [{name: TOKEN, default: s3cr3t, secret: true}]\n"
+    )
+    loaded = app(tree, text)
+    assert all("s3cr3t" not in repr(each) for each in loaded.project.build.artifacts)
+    assert loaded.exports == {"DEVLOOP_SECRET_db_KEY": value.replace("${TOKEN}", "s3cr3t")}
+
+
+def test_a_passed_value_says_where_it_comes_from(tree: Path) -> None:
+    (tree / "db/devloop.yaml").write_text(
+        "apiVersion: devloop/v1\nbuild: {artifacts: [{image: '${NAME}', docker: {}}]}\n"
+    )
+    loaded = app(tree, requiring("{path: ../db, vars: {NAME: b}}"))
+    assert explain(loaded, "build.artifacts[b].image").origins == ("NAME of requires, devloop.yaml:2:12",)
+    given = app(tree, sources=Sources({"NAME": "c"}))
+    assert explain(given, "build.artifacts[c].image").origins == ("--var NAME",)

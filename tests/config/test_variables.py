@@ -141,8 +141,33 @@ def test_a_secret_reaches_a_command_by_its_environment_alone(shop: Path) -> None
         + "test: [{image: a, custom: [{command: ./test $TOKEN}]}]\nvars: [{name: TOKEN, default: s3cr3t, secret: true}]\n"
     )
     found = loaded(shop, text)
-    assert found.project.test[0].custom[0].command == "./test $TOKEN"
-    assert (found.exports, found.secrets) == ({"TOKEN": "s3cr3t"}, ("s3cr3t",))
+    assert found.project.test[0].custom[0].command == (
+        "TOKEN=${TOKEN-$DEVLOOP_SECRET_shop_TOKEN}; export TOKEN; ./test $TOKEN"
+    )
+    assert (found.exports, found.secrets) == ({"DEVLOOP_SECRET_shop_TOKEN": "s3cr3t"}, ("s3cr3t",))
+
+
+def test_a_secret_reaches_commands_whose_output_is_a_value(shop: Path) -> None:
+    asked: list[Command] = []
+
+    def run(command: Command) -> str:
+        asked.append(command)
+        return "v7"
+
+    text = (
+        image("a${V}")
+        + "logs: {exclude: [!cmd 'ask $TOKEN']}\n"
+        + "vars: [{name: V, command: other $TOKEN}, {name: TOKEN, secret: true}]\n"
+    )
+    found = loaded(shop, text, Sources(run=run), dotenv="TOKEN=s3cr3t")
+    assert [each.env for each in asked] == [(("DEVLOOP_SECRET_shop_TOKEN", "s3cr3t"),)] * 2
+    assert "s3cr3t" not in repr(asked)
+    assert found.exports == {}
+
+
+@pytest.mark.parametrize("sources", [Sources(env={"TOKEN": "s3cr3t"}), Sources({"TOKEN": "s3cr3t"})])
+def test_a_secret_that_a_program_has_anyway_is_known_though_nothing_names_it(shop: Path, sources: Sources) -> None:
+    assert loaded(shop, "vars: [{name: TOKEN, secret: true}]\n", sources).secrets == ("s3cr3t",)
 
 
 def test_secrets_are_known_and_kept_out_of_problems(shop: Path) -> None:
