@@ -60,6 +60,14 @@ class Problem:
         return f"{self.where}: {self.message}" + (f"; {self.hint}" if self.hint else "")
 
 
+class Bug(Exception):
+    """An exception that nobody foresaw, as it may be told: `trace` is its traceback, without secrets."""
+
+    def __init__(self, said: str, trace: str) -> None:
+        super().__init__(said)
+        self.trace = trace
+
+
 class ConfigError(DevloopError):
     """The configuration cannot be used; `problems` (at least one) says everything that is wrong with it at once."""
 
