@@ -7,6 +7,7 @@ the place and the evidence. It never prints, logs or exits; only `cli.app` turns
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class DevloopError(Exception):
@@ -69,12 +70,16 @@ class Bug(Exception):
 
 
 class ConfigError(DevloopError):
-    """The configuration cannot be used; `problems` (at least one) says everything that is wrong with it at once."""
+    """The configuration cannot be used; `problems` (at least one) says everything that is wrong with it at once.
+
+    `missing`: paths of other configurations that it names and that are not there.
+    """
 
     exit_code = 2
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...], missing: tuple[Path, ...] = ()) -> None:
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         super().__init__(first.message + more, hint=first.hint, where=first.where)
         self.problems = problems
+        self.missing = missing

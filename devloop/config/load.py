@@ -122,12 +122,13 @@ def load(
         )
 
     gathered = modules.gather(file, shown(file), read_file=documents, read_module=read_module, fetch=fetch)
-    profiles.require_known(asked, known)
+    if not gathered.problems:  # else a module may be missing that has it
+        profiles.require_known(asked, known)
     every = gathered.modules
     problems = [*gathered.problems, *(each for module in every for each in module.problems)]
     problems += join.check(every) if not gathered.problems else []
     if problems:
-        raise _wrong(problems, [secret for each in every for secret in each.secrets])
+        raise _wrong(problems, [secret for each in every for secret in each.secrets], gathered.missing)
     loaded = _loaded(file, every, modules.closure(every, only) if only else every)
     return replace(loaded, warnings=(*loaded.warnings, *_unused(every, sources)))
 
@@ -212,10 +213,10 @@ def _unused(every: Sequence[Module], sources: Sources) -> list[str]:
     ]
 
 
-def _wrong(problems: Sequence[Problem], secrets: Sequence[str]) -> ConfigError:
+def _wrong(problems: Sequence[Problem], secrets: Sequence[str], missing: tuple[Path, ...] = ()) -> ConfigError:
     masked = mask(secrets)
     found = [replace(each, message=masked(each.message), hint=each.hint and masked(each.hint)) for each in problems]
-    return ConfigError(tuple(sorted(_told_once(found), key=_position)))
+    return ConfigError(tuple(sorted(_told_once(found), key=_position)), missing)
 
 
 def _told_once(problems: Sequence[Problem]) -> Iterator[Problem]:

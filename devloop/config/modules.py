@@ -92,10 +92,14 @@ ReadFile = Callable[[Path, str], tuple[Imported, ...]]
 
 @dataclass(frozen=True)
 class Gathered:
-    """`modules`: the main file's first, then those they require. `problems`: of `requires`; with some, modules may be missing."""
+    """`modules`: the main file's first, then those they require. `problems`: of `requires`; with some, modules may not be there.
+
+    `missing`: where there is no configuration.
+    """
 
     modules: tuple[Module, ...]
     problems: tuple[Problem, ...]
+    missing: tuple[Path, ...] = ()
 
 
 def gather(file: Path, shown: str, *, read_file: ReadFile, read_module: ReadModule, fetch: Fetch) -> Gathered:
@@ -106,7 +110,7 @@ def gather(file: Path, shown: str, *, read_file: ReadFile, read_module: ReadModu
     walk.check_names(trees, main)
     for index in range(len(trees)):
         walk.visit(main, index, Passed(), None)
-    return Gathered(tuple(walk.found.values()), tuple(walk.problems))
+    return Gathered(tuple(walk.found.values()), tuple(walk.problems), tuple(walk.missing))
 
 
 def closure(modules: Sequence[Module], names: Sequence[str]) -> tuple[Module, ...]:
@@ -135,6 +139,7 @@ class _Walk:
     fetch: Fetch
     found: dict[Key, Module] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    missing: list[Path] = field(default_factory=list)
     _files: dict[Path, tuple[Imported, ...]] = field(default_factory=dict)
     _passed: dict[Key, tuple[Passed, str]] = field(default_factory=dict)
     _open: dict[Key, str] = field(default_factory=dict)
@@ -259,7 +264,11 @@ class _Walk:
             return Origin(file, str(file), str(file.parent))
         if spec.path is None:
             return origin
-        file = _file(module.base / spec.path, f"`{spec.path}`")
+        try:
+            file = _file(module.base / spec.path, f"`{spec.path}`")
+        except UsageError:
+            self.missing.append(Path(os.path.abspath(module.base / spec.path)))
+            raise
         base, shown = os.path.relpath(file.parent, module.base), os.path.relpath(file, module.base)
         return Origin(
             file,

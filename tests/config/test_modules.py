@@ -361,3 +361,12 @@ def test_a_passed_value_says_where_it_comes_from(tree: Path) -> None:
     assert explain(loaded, "build.artifacts[b].image").origins == ("NAME of requires, devloop.yaml:2:12",)
     given = app(tree, sources=Sources({"NAME": "c"}))
     assert explain(given, "build.artifacts[c].image").origins == ("--var NAME",)
+
+
+@pytest.mark.parametrize("db", ["apiVersion: devloop/v1\nprofiles: [\n", None])
+def test_a_module_that_cannot_be_read_is_told_before_a_profile_that_it_may_have(tree: Path, db: str | None) -> None:
+    file = tree / "db/devloop.yaml"
+    file.unlink() if db is None else file.write_text(db)
+    with pytest.raises(ConfigError) as raised:
+        app(tree, asked=("small",))
+    assert raised.value.missing == ((tree / "db",) if db is None else ())
