@@ -107,6 +107,7 @@ def test_a_service_without_ports_is_found_by_its_name_all_the_same(plant: Plant)
         ("build: .\nvolumes: ['./src:/src']", "an edit builds the image anew instead"),
         ("image: x\nvolumes: ['/var/run/docker.sock:/s']", "a path of this machine"),
         ("image: x\nuser: root", "Kubernetes wants a number"),
+        ("image: x\nuser: '²'", "Kubernetes wants a number"),
         ("image: x\nrestart: on-failure", "make it a Job"),
         ("image: x\ndepends_on: {b: {condition: service_completed_successfully}}", "make it a Job"),
         ("image: x\nports: ['a:b']", "cannot be read"),

@@ -28,7 +28,7 @@ from devloop.errors import ConfigError, Problem
 
 NAMES = ("skaffold.yaml", "skaffold.yml")
 _VERSIONS = ("v2beta29", "v3alpha1", *(f"v4beta{number}" for number in range(1, 15)))
-_VERSION = re.compile(r"v(\d+)(alpha|beta)?(\d*)")
+_VERSION = re.compile(r"v([0-9]{1,9})(alpha|beta)?([0-9]{0,9})")
 _RANKS = {"alpha": 0, "beta": 1, None: 2}
 
 
