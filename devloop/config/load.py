@@ -63,6 +63,10 @@ class Loaded:
         """The projects that own what is deployed."""
         return tuple(each.name for each in self.modules)
 
+    def prefix(self, module: Module) -> str:
+        """What is put before what is told of a module; nothing before the main file's."""
+        return _prefix(module, self.every[0])
+
 
 def find(start: Path | None) -> Path:
     """The configuration's file: `start`, the one in the folder `start`, or without it the one here; where there is none of devloop's,
@@ -135,7 +139,6 @@ def load(
 
 def _loaded(file: Path, every: Sequence[Module], chosen: Sequence[Module]) -> Loaded:
     main = every[0]
-    prefixes = {each.name: "" if each is main else f"{each.name}: " for each in every}
     named = [(each.base, each.patterns) for each in every]
     readers = [globs.matcher(base, patterns) for base, patterns in named]
     return Loaded(
@@ -144,14 +147,23 @@ def _loaded(file: Path, every: Sequence[Module], chosen: Sequence[Module]) -> Lo
         main.base,
         tuple(dict.fromkeys(root for base, patterns in named for root in globs.roots(base, patterns))),
         join.positions(main, chosen),
-        tuple((prefixes[each.name] + name, why) for each in chosen for name, why in each.active),
-        tuple(prefixes[each.name] + text for each in chosen for text in (*each.warnings, *_unheard(each, main))),
+        tuple(
+            (_prefix(each, main) + name, why)
+            for each in every
+            if each is main or each in chosen  # the session's settings are the main file's
+            for name, why in each.active
+        ),
+        tuple(_prefix(each, main) + text for each in chosen for text in (*each.warnings, *_unheard(each, main))),
         tuple(dict.fromkeys(secret for each in every for secret in each.secrets)),
         {name: value for each in every for name, value in each.exports.items()},
         lambda path: any(reads(path) for reads in readers),
         tuple(chosen),
         tuple(every),
     )
+
+
+def _prefix(module: Module, main: Module) -> str:
+    return "" if module is main else f"{module.name}: "
 
 
 def _unheard(module: Module, main: Module) -> list[str]:

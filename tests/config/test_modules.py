@@ -370,3 +370,12 @@ def test_a_module_that_cannot_be_read_is_told_before_a_profile_that_it_may_have(
     with pytest.raises(ConfigError) as raised:
         app(tree, asked=("small",))
     assert raised.value.missing == ((tree / "db",) if db is None else ())
+
+
+def test_a_value_says_which_module_s_profile_set_it(tree: Path) -> None:
+    loaded = app(tree, asked=("small", "laptop"))
+    found = explain(loaded, "deploy[db].readyDeadlineSeconds")
+    assert (found.profile, dict(loaded.active)[found.profile]) == ("db: small", "asked for")
+    alone = app(tree, APP.replace("build: {concurrency: 1}", "cluster: {namespace: x}"), ("laptop",), only=("db",))
+    found = explain(alone, "cluster.namespace")
+    assert (found.profile, dict(alone.active)[found.profile]) == ("laptop", "asked for")
