@@ -26,8 +26,9 @@ _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\[\]]*)\]")
 
 @dataclass(frozen=True)
 class Explained:
-    """`where`: `file:line:column`, or "" for a default. `profile`: the one that set it. `origins`: the variables and commands that gave
-    it."""
+    """`where`: `file:line:column`, or "" for what is not written: a default, unless there are `origins`. `profile`: the one that set it.
+    `origins`: the variables and commands that gave it, or the option or setting.
+    """
 
     path: str
     value: Any
@@ -67,6 +68,8 @@ def text(loaded: Loaded) -> str:
 def explain(loaded: Loaded, asked: str) -> Explained:
     """What is at `build.artifacts[0].image`, or `build.artifacts[shop/api].image`, and why. Raises: UsageError for a path to nothing."""
     value, path = _found(data(loaded), asked)
+    if spelled(path) in loaded.settled:
+        return Explained(spelled(path), value, origins=(loaded.settled[spelled(path)],))
     node = loaded.positions.node(path)
     if not (loaded.positions.has(path) or isinstance(node, Scalar)):
         return Explained(spelled(path), value)

@@ -42,7 +42,7 @@ class Loaded:
     `modules`: what it is made of, the main file's first; each is a project of its own in the cluster. `every`: those too that were not
     selected. `active`: the profiles that are in it, with why; `warnings`: what is worth knowing about how it came to be. `secrets`:
     values that must not be shown; `exports`: those that shell commands are to have in their environment. `reads`: whether a path may
-    change it.
+    change it. `settled`: paths to values that something else than the configuration says, and what that is.
     """
 
     project: model.Project
@@ -57,6 +57,7 @@ class Loaded:
     reads: Callable[[Path], bool] = lambda _path: False
     modules: tuple[Module, ...] = ()
     every: tuple[Module, ...] = ()
+    settled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -98,11 +99,13 @@ def load(
     *,
     only: Sequence[str] = (),
     fetch: Fetch = no_git,
+    may_lack: bool = False,
 ) -> Loaded:
     """Reads the configuration and all that it names on disk. Blocks on the disk, and on what `sources` run and ask.
 
-    `asked`, `facts`: see profiles.apply. `only`: these modules and what they require. `fetch`: gets a git repository, and may take its
-    time. Raises: ConfigError with every problem, in the order of their positions; UsageError when the file cannot be read.
+    `asked`, `facts`: see profiles.apply; `may_lack`: a name may be no profile's here. `only`: these modules and what they require.
+    `fetch`: gets a git repository, and may take its time. Raises: ConfigError with every problem, in the order of their positions;
+    UsageError when the file cannot be read.
     """
     file = Path(os.path.abspath(path))
     known: list[str] = []
@@ -126,7 +129,7 @@ def load(
         )
 
     gathered = modules.gather(file, shown(file), read_file=documents, read_module=read_module, fetch=fetch)
-    if not gathered.problems:  # else a module may be missing that has it
+    if not (may_lack or gathered.problems):  # with problems, a module may be missing that has it
         profiles.require_known(asked, known)
     every = gathered.modules
     problems = [*gathered.problems, *(each for module in every for each in module.problems)]

@@ -27,7 +27,7 @@ _PROGRAM = "DevSpace's pipelines are programs; devloop builds and deploys what i
 
 def convert(data: bytes, file: Path, shown: str) -> Imported:
     """What it builds, deploys and forwards. Raises: ConfigError when it cannot be read, or its version is another."""
-    read = tree.parse(data, shown)
+    read = tree.parse(data, shown, f"version: {_VERSION}")
     notes = Notes()
     config = Fields(read.root, "", notes)
     if config.text("version") != _VERSION:
