@@ -111,6 +111,8 @@ def test_a_service_without_ports_is_found_by_its_name_all_the_same(plant: Plant)
         ("image: x\nrestart: on-failure", "make it a Job"),
         ("image: x\ndepends_on: {b: {condition: service_completed_successfully}}", "make it a Job"),
         ("image: x\nports: ['a:b']", "cannot be read"),
+        ("image: x\nports: [{target: [80]}]", "cannot be read"),
+        ("image: x\nports: [{target: 80800}]", "cannot be read"),
         ("build: {context: ., ssh: [default]}", "`build.ssh`: not carried"),
         ("image: x\ndeploy: {placement: {}}", "`deploy.placement`: not carried"),
         ("image: x\nenv_file: none.env", "is not there"),
