@@ -72,14 +72,17 @@ class Bug(Exception):
 class ConfigError(DevloopError):
     """The configuration cannot be used; `problems` (at least one) says everything that is wrong with it at once.
 
-    `missing`: paths of other configurations that it names and that are not there.
+    `missing`: paths of other configurations that it names and that are not there. `notes`: what is worth knowing about how it came to be.
     """
 
     exit_code = 2
 
-    def __init__(self, problems: tuple[Problem, ...], missing: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self, problems: tuple[Problem, ...], missing: tuple[Path, ...] = (), notes: tuple[str, ...] = ()
+    ) -> None:
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         super().__init__(first.message + more, hint=first.hint, where=first.where)
         self.problems = problems
         self.missing = missing
+        self.notes = notes

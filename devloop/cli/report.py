@@ -37,8 +37,10 @@ class Report:
     profiles: Mapping[str, str] = field(default_factory=dict)
 
     def fail(self, error: DevloopError) -> None:
-        """Tells of a failure; of a wrong configuration, each problem by itself."""
+        """Tells of a failure; of a wrong configuration, each problem by itself, and first what may be behind them."""
         if isinstance(error, ConfigError):
+            for text in error.notes:
+                self.emit(events.Notice(message=text))
             for each in error.problems:
                 self.emit(events.Error(message=each.message, hint=each.hint or "", where=each.where))
         else:

@@ -135,7 +135,7 @@ def load(
     problems = [*gathered.problems, *(each for module in every for each in module.problems)]
     problems += join.check(every) if not gathered.problems else []
     if problems:
-        raise _wrong(problems, [secret for each in every for secret in each.secrets], gathered.missing)
+        raise _wrong(problems, every, gathered.missing)
     loaded = _loaded(file, every, modules.closure(every, only) if only else every)
     return replace(loaded, warnings=(*loaded.warnings, *_unused(every, sources)))
 
@@ -228,10 +228,11 @@ def _unused(every: Sequence[Module], sources: Sources) -> list[str]:
     ]
 
 
-def _wrong(problems: Sequence[Problem], secrets: Sequence[str], missing: tuple[Path, ...] = ()) -> ConfigError:
-    masked = mask(secrets)
+def _wrong(problems: Sequence[Problem], modules: Sequence[Module], missing: tuple[Path, ...]) -> ConfigError:
+    masked = mask([secret for each in modules for secret in each.secrets])
+    notes = [masked(_prefix(each, modules[0]) + text) for each in modules for text in each.warnings]
     found = [replace(each, message=masked(each.message), hint=each.hint and masked(each.hint)) for each in problems]
-    return ConfigError(tuple(sorted(_told_once(found), key=_position)), missing)
+    return ConfigError(tuple(sorted(_told_once(found), key=_position)), missing, tuple(notes))
 
 
 def _told_once(problems: Sequence[Problem]) -> Iterator[Problem]:

@@ -188,6 +188,7 @@ class _Walk:
                 names += self._require(module, origin, spec, at)
             except ConfigError as exc:  # of the file that is required
                 self.problems += exc.problems
+                self.missing += exc.missing
             except DevloopError as exc:
                 said = "; ".join([exc.message, *exc.evidence[-1:]])
                 self.problems.append(module.positions.problem(Finding(at, said, exc.hint)))
