@@ -169,6 +169,30 @@ def test_one_module_can_be_chosen(devloop: Devloop, shop: Shop, kubectl: Kubectl
     assert at.run("delete").code == 0
 
 
+def test_an_object_moves_from_one_module_to_another(devloop: Devloop, shop: Shop, kubectl: Kubectl) -> None:
+    at = shop.at(devloop, "app")
+    shop.app.write("k8s/moves.yaml", config_map("moves"))
+    assert at.run("run").code == 0
+
+    def uid() -> str:
+        (found,) = (each for each in kubectl.list("configmaps") if each["metadata"]["name"] == "moves")
+        return str(found["metadata"]["uid"])
+
+    before = uid()
+    os.rename(shop.app.folder / "k8s/moves.yaml", shop.db.folder / "k8s/moves.yaml")
+    alone = at.run("run", "-m", "e2e-db")
+    assert alone.code == 1
+    assert any("belongs to project" in each["error"] for each in alone.of(kind="step", state="failed"))
+    moved = at.run("run")
+    assert moved.code == 0, moved.stdout
+    assert at.run("diff").code == 0
+    assert uid() == before
+    assert at.run("delete", "-m", "e2e-app").code == 0
+    assert "moves" in names(kubectl, "configmaps")
+    assert at.run("delete").code == 0
+    assert "moves" not in names(kubectl, "configmaps")
+
+
 def test_a_repository_is_fetched_once_and_again_only_when_asked(bare_devloop: Devloop, shop: Shop) -> None:
     at = shop.at(bare_devloop, "app")
     first = at.run("modules", "--output", "json")
