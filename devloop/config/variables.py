@@ -8,10 +8,14 @@ secret. It starts nothing and prints nothing by itself. The first of these that 
 
 from __future__ import annotations
 
+import base64
+import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote
 
 from devloop import globs
 from devloop.config import model
@@ -291,8 +295,8 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def mask(secrets: Sequence[str]) -> Callable[[str], str]:
-    """Writes `***` for each of the secrets."""
-    hidden = sorted(secrets, key=len, reverse=True)
+    """Writes `***` for each of the secrets, also as programs quote them: in a shell, in JSON, in a URL, in a Secret of Kubernetes."""
+    hidden = _spellings(tuple(secrets))
 
     def masked(text: str) -> str:
         for secret in hidden:
@@ -300,3 +304,14 @@ def mask(secrets: Sequence[str]) -> Callable[[str], str]:
         return text
 
     return masked
+
+
+@lru_cache(maxsize=4)  # every event is masked
+def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """The longest first, so that none is left over of another."""
+    found: dict[str, None] = {}
+    for text in secrets:
+        data = text.encode("utf-8", "surrogatepass")
+        quoted = text.replace("'", "'\"'\"'"), json.dumps(text)[1:-1], repr(text)[1:-1], quote(data, safe="")
+        found |= dict.fromkeys((text, *quoted, base64.b64encode(data).decode()))
+    return tuple(sorted(found, key=len, reverse=True))
