@@ -57,6 +57,10 @@ class Module:
     def name(self) -> str:
         return self.project.metadata.name
 
+    def knows(self, variable: str) -> bool:
+        """Whether it declares or names the variable."""
+        return variable in self.used or any(each.name == variable for each in self.project.vars)
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -140,6 +144,7 @@ class _Walk:
     found: dict[Key, Module] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     missing: list[Path] = field(default_factory=list)
+    _passed_to: dict[tuple[str, str], list[Key]] = field(default_factory=dict)  # place, variable → who gets it
     _files: dict[Path, tuple[Imported, ...]] = field(default_factory=dict)
     _passed: dict[Key, tuple[Passed, str]] = field(default_factory=dict)
     _open: dict[Key, str] = field(default_factory=dict)
@@ -163,7 +168,7 @@ class _Walk:
         self._open[key] = module.name
         required = self._follow(module, origin)
         del self._open[key]
-        self.found[key] = replace(module, requires=required)
+        self.found[key] = replace(module, requires=required, warnings=(*module.warnings, *self._unheard(module)))
         return module.name
 
     def _check_again(self, key: Key, passed: Passed, asked: Problem) -> None:
@@ -218,12 +223,26 @@ class _Walk:
         values = tuple(sorted(spec.vars.items()))
         secret = frozenset(name for name, text in values if any(each in text for each in module.secrets))
         place = module.positions.problem(Finding(at, ""))
+        for name, _ in values:
+            self._passed_to[place.where, name] = [(Path(os.path.realpath(found.file)), index) for index in wanted]
         return [
             self.visit(
                 found, index, Passed(tuple(each for each in passed if each in own), values, secret, place.where), place
             )
             for index, own in zip(wanted, theirs, strict=True)
         ]
+
+    def _unheard(self, module: Module) -> list[str]:
+        """Variables that it passes on, and nothing there names."""
+        found = []
+        for number, spec in enumerate(module.project.requires):
+            place = module.positions.where(("requires", number))
+            for name in spec.vars:
+                there = [self.found[each] for each in self._passed_to.get((place, name), ()) if each in self.found]
+                if there and not any(each.knows(name) for each in there):
+                    names = ", ".join(each.name for each in there)
+                    found.append(f"{place}: nothing in {names} names the variable {name} that is passed on")
+        return found
 
     def _profiles(
         self, module: Module, spec: model.RequiredModule, at: KeyPath, found: Origin, known: Sequence[str]

@@ -379,3 +379,12 @@ def test_a_value_says_which_module_s_profile_set_it(tree: Path) -> None:
     alone = app(tree, APP.replace("build: {concurrency: 1}", "cluster: {namespace: x}"), ("laptop",), only=("db",))
     found = explain(alone, "cluster.namespace")
     assert (found.profile, dict(alone.active)[found.profile]) == ("laptop", "asked for")
+
+
+def test_a_variable_that_is_passed_on_in_vain_is_told(tree: Path) -> None:
+    db = "build: {artifacts: [{image: '${NAME}', docker: {}}]}\nvars: [{name: KNOWN, default: x}]\n"
+    (tree / "db/devloop.yaml").write_text("apiVersion: devloop/v1\n" + db)
+    passing = requiring("{path: ../db, vars: {NAME: b, KNOWN: c, NAEM: d}}")
+    assert app(tree, passing).warnings == (
+        "devloop.yaml:2:12: nothing in db names the variable NAEM that is passed on",
+    )
