@@ -73,13 +73,14 @@ def _load(common: Common, report: Report, scope: Scope, *, is_again: bool, is_up
         for warning in loaded.warnings:
             report.emit(events.Notice(message=warning))
     written = loaded.project.cluster
-    cluster = said.cluster(written, common.context, context)
-    cluster = replace(
-        cluster,
-        context=common.context or cluster.context,
-        namespace=common.namespace or cluster.namespace,
-    )
-    return replace(loaded, project=replace(loaded.project, cluster=cluster), settled=_settled(common, written, cluster))
+    made = cluster(common, written)
+    return replace(loaded, project=replace(loaded.project, cluster=made), settled=_settled(common, written, made))
+
+
+def cluster(common: Common, written: Cluster) -> Cluster:
+    """What a configuration says of the cluster, with what options, environment and settings say besides or instead."""
+    made = common.preferences.cluster(written, common.context, _context(common))
+    return replace(made, context=common.context or made.context, namespace=common.namespace or made.namespace)
 
 
 def _settled(common: Common, written: Cluster, made: Cluster) -> dict[str, str]:
