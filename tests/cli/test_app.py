@@ -143,3 +143,22 @@ def test_units_are_completed(command: str, tmp_path: Path) -> None:
         env={**os.environ, **environment},
     )
     assert done.stdout.split() == ["shop"], done.stderr
+
+
+def test_profiles_of_all_modules_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db/devloop.yaml").write_text("apiVersion: devloop/v1\nprofiles: [{name: small}, {name: both}]\n")
+    (tmp_path / "devloop.yaml").write_text(
+        "apiVersion: devloop/v1\nrequires: [db]\nbuild: {artifacts: [{image: a, context: db, custom: {command: x}}]}\n"
+        "profiles: [{name: both}, {name: large}]\n"
+    )
+    environment = {"_DEVLOOP_COMPLETE": "complete_bash", "COMP_WORDS": "devloop dev -p ", "COMP_CWORD": "3"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("devloop"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+    )
+    assert sorted(done.stdout.split()) == ["both", "large", "small"], done.stderr
