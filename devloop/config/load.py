@@ -19,7 +19,7 @@ from devloop.config.importing import onto, skaffold
 from devloop.config.importing.skaffold import Imported
 from devloop.config.modules import NAMES, Fetch, Module, Origin, Passed, no_git
 from devloop.config.paths import Positions, problem
-from devloop.config.profiles import NOWHERE, Facts
+from devloop.config.profiles import NOWHERE, Applied, Facts
 from devloop.config.substitution import Substituted
 from devloop.config.syntax import MAX_BYTES
 from devloop.config.tree import Map, Scalar
@@ -113,12 +113,15 @@ def load(
     def read_module(document: Imported, origin: Origin, passed: Passed) -> Module:
         own = profiles.names(document.root)
         known.extend(own)
+        _require_version(document.root)
         values = {
             name: Value(text, (f"{name} of requires, {passed.where}",), name in passed.secrets)
             for name, text in passed.values
         }
         named = [*passed.profiles, *(each for each in asked if each.removeprefix("-") in own)]
-        return _module(document, origin, named, facts, replace(sources, passed=values))
+        whys = {name: f"required so at {passed.where}" for name in passed.profiles if name not in asked}
+        applied = profiles.apply(document.root, named, facts, whys)
+        return _module(document, origin, applied, replace(sources, passed=values))
 
     def documents(file: Path, name: str) -> tuple[Imported, ...]:
         data = read(file)
@@ -177,10 +180,8 @@ def _unheard(module: Module, main: Module) -> list[str]:
     return ["its `cluster` counts only when it is run by itself"]
 
 
-def _module(document: Imported, origin: Origin, asked: Sequence[str], facts: Facts, sources: Sources) -> Module:
-    """One document as a module, with whatever is wrong with it so far."""
-    _require_version(document.root)
-    applied = profiles.apply(document.root, asked, facts)
+def _module(document: Imported, origin: Origin, applied: Applied, sources: Sources) -> Module:
+    """One document, with its profiles laid over it, as a module, with whatever is wrong with it so far."""
     base = origin.file.parent
     variables = _variables(applied.root, base, sources, modules.document_name(document, origin))
     substituted = (

@@ -133,7 +133,7 @@ def test_profiles_are_passed_on(tree: Path) -> None:
     assert deadline(app(tree)) == 300
     passing = APP.replace("../db]", "{path: ../db, profiles: [small]}]")
     loaded = app(tree, passing)
-    assert (deadline(loaded), loaded.active) == (7, (("db: small", "asked for"),))
+    assert (deadline(loaded), loaded.active) == (7, (("db: small", "required so at devloop.yaml:2:12"),))
     conditional = APP.replace("../db]", "{path: ../db, profiles: [{name: small, activatedBy: [laptop]}]}]")
     assert deadline(app(tree, conditional)) == 300
     assert deadline(app(tree, conditional, ("laptop",))) == 7
