@@ -7,6 +7,7 @@ the place and the evidence. It never prints, logs or exits; only `cli.app` turns
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class DevloopError(Exception):
@@ -60,13 +61,28 @@ class Problem:
         return f"{self.where}: {self.message}" + (f"; {self.hint}" if self.hint else "")
 
 
+class Bug(Exception):
+    """An exception that nobody foresaw, as it may be told: `trace` is its traceback, without secrets."""
+
+    def __init__(self, said: str, trace: str) -> None:
+        super().__init__(said)
+        self.trace = trace
+
+
 class ConfigError(DevloopError):
-    """The configuration cannot be used; `problems` (at least one) says everything that is wrong with it at once."""
+    """The configuration cannot be used; `problems` (at least one) says everything that is wrong with it at once.
+
+    `missing`: paths of other configurations that it names and that are not there. `notes`: what is worth knowing about how it came to be.
+    """
 
     exit_code = 2
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(
+        self, problems: tuple[Problem, ...], missing: tuple[Path, ...] = (), notes: tuple[str, ...] = ()
+    ) -> None:
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         super().__init__(first.message + more, hint=first.hint, where=first.where)
         self.problems = problems
+        self.missing = missing
+        self.notes = notes

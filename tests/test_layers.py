@@ -22,7 +22,9 @@ PACKAGE = Path(devloop.__file__).parent
 MAX_LINES = 400
 
 # Row 0: the standard library and each other.
-GROUND = frozenset({"errors", "events", "fieldpaths", "globs", "products", "refs", "scope", "sizes", "tarballs"})
+GROUND = frozenset(
+    {"errors", "events", "fieldpaths", "globs", "products", "readable_tags", "refs", "scope", "sizes", "tarballs"}
+)
 CONTRACTS = GROUND | {"config.model", "stages"}
 STAGE = CONTRACTS | {"commands", "effects", "store"}
 MACHINE = STAGE | {"bus", "config", "graph", "view", "build", "place", "render", "deploy", "observe"}

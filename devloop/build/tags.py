@@ -13,16 +13,12 @@ import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
 
+from devloop import readable_tags
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.scope import Scope
 from devloop.stages import Processes
 
-# https://github.com/distribution/reference: the grammar of a tag.
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"[0-9a-f]{16}")  # what devloop's own tags look like
-_PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}")
-_NAME = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)")
 _WHERE = "build.tagPolicy"
 _GIT = {
     "Tags": ("describe", "--tags", "--always"),
@@ -40,22 +36,17 @@ def readable(scope: Scope, policy: model.TagPolicy, base: Path, processes: Proce
     Raises: StepFailed when it cannot be told (no repository, a variable that is not set), or would be no tag.
     """
     tag = _of_template(scope, policy.custom_template, base, processes) or _part(scope, policy, base, processes)
-    if _DIGEST.fullmatch(tag):
-        raise StepFailed(f"{tag} could be taken for a digest of inputs", where=_WHERE, hint="give it a prefix")
-    if not _TAG.fullmatch(tag):
-        raise StepFailed(
-            f"{tag!r} is no tag of an image",
-            where=_WHERE,
-            hint="a tag has letters, digits, `_`, `.` and `-`, at most 128, and begins with neither `.` nor `-`",
-        )
+    if readable_tags.is_digest(tag):
+        raise StepFailed(f"{tag} could be taken for a digest of inputs", where=_WHERE, hint=readable_tags.DIGEST_HINT)
+    if not readable_tags.is_tag(tag):
+        raise StepFailed(f"{tag!r} is no tag of an image", where=_WHERE, hint=readable_tags.TAG_HINT)
     return tag
 
 
 def _of_template(scope: Scope, policy: model.CustomTemplate | None, base: Path, processes: Processes) -> str:
     if policy is None:
         return ""
-    named = [_NAME.fullmatch(each) for each in _PLACEHOLDER.findall(policy.template)]
-    wanted = {each[1] for each in named if each}
+    wanted = set(map(readable_tags.name_of, readable_tags.placeholders(policy.template)))
     parts = {each.name: _part(scope, each, base, processes) for each in policy.components if each.name in wanted}
     return _filled(policy.template, parts, "no component is called {}")
 
@@ -74,14 +65,14 @@ def _filled(template: str, values: Mapping[str, str], missing: str) -> str:
     """The template with its values, as in Go: `{{.NAME}}`."""
 
     def value(match: re.Match[str]) -> str:
-        name = _NAME.fullmatch(match[1])
-        if not name:
+        name = readable_tags.name_of(match[1])
+        if name is None:
             raise StepFailed(f"{match[0]} is not understood", where=_WHERE, hint="only `{{.NAME}}` is")
-        if name[1] not in values:
-            raise StepFailed(missing.format(name[1]), where=_WHERE, hint=f"the template is {template!r}")
-        return values[name[1]]
+        if name not in values:
+            raise StepFailed(missing.format(name), where=_WHERE, hint=f"the template is {template!r}")
+        return values[name]
 
-    return _PLACEHOLDER.sub(value, template)
+    return readable_tags.PLACEHOLDER.sub(value, template)
 
 
 def _of_time(policy: model.DateTime) -> str:

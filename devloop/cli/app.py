@@ -48,7 +48,7 @@ app = typer.Typer(
 
 def run(argv: Sequence[str]) -> int:
     """Runs one command to its end; returns the process's exit code. Prints what the user has to know about a failure."""
-    from devloop.errors import DevloopError
+    from devloop.errors import Bug, DevloopError
 
     try:
         code = app(list(argv), prog_name="devloop", standalone_mode=False)
@@ -65,8 +65,13 @@ def run(argv: Sequence[str]) -> int:
         # Whoever read our output has gone; Python would complain again when it flushes at exit.
         sys.stdout = None
         return INTERRUPTED
+    except Bug as exc:
+        return _report_bug(str(exc), exc.trace)
     except Exception as exc:  # noqa: BLE001 - the last resort: a bug, said as such, with all that a report needs
-        return _report_bug(exc)
+        import traceback
+
+        trace = "".join(traceback.format_exception(exc))
+        return _report_bug(f"{type(exc).__name__}: {exc}", trace)
 
 
 def _print_error(exc: object) -> None:
@@ -84,14 +89,12 @@ def _print_error(exc: object) -> None:
     print("\n".join(["error: " + lines[0], *lines[1:]]), file=sys.stderr)  # noqa: T201
 
 
-def _report_bug(exc: Exception) -> int:
+def _report_bug(said: str, trace: str) -> int:
     import platform
-    import traceback
 
     from devloop import __version__
     from devloop.store.folders import cache_folder
 
-    trace = "".join(traceback.format_exception(exc))
     text = f"devloop {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n{trace}"
     log = cache_folder() / "bug.log"
     try:
@@ -100,7 +103,7 @@ def _report_bug(exc: Exception) -> int:
         place = f"all that a report needs is in {log}"
     except OSError as problem:
         place = f"its report could not be written ({problem}), so here it is:\n{text}"
-    print(f"error: bug in devloop: {type(exc).__name__}: {exc}\n  next: please report it; {place}", file=sys.stderr)  # noqa: T201
+    print(f"error: bug in devloop: {said}\n  next: please report it; {place}", file=sys.stderr)  # noqa: T201
     return BUG
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from devloop import events
 from devloop.cli import typed
+from devloop.config import names
 from devloop.errors import UsageError
 from devloop.scope import Scope
 
@@ -30,8 +31,8 @@ class Terminal:
             text = self._line().strip()
             if not text:
                 return 0
-            if text.isdigit() and 0 < int(text) <= len(choices):
-                return int(text) - 1
+            if 0 < (chosen := names.number(text) or 0) <= len(choices):
+                return chosen - 1
 
     def confirms(self, question: str) -> bool:
         """Whether the answer is yes, which is what nothing means."""

@@ -23,11 +23,12 @@ def units(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Profiles; the last one of a list, and one to be left out."""
+    """Profiles of all modules; the last one of a list, and one to be left out."""
     loaded = _loaded(ctx)
     head, comma, last = incomplete.rpartition(",")
     sign = "-" if last.startswith("-") else ""
-    names = [f"{head}{comma}{sign}{each.name}" for each in loaded.project.profiles] if loaded else []
+    known = dict.fromkeys(each.name for module in loaded.every for each in module.project.profiles) if loaded else {}
+    names = [f"{head}{comma}{sign}{each}" for each in known]
     return [each for each in names if each.startswith(incomplete)]
 
 

@@ -51,7 +51,9 @@ def validate(common: Common) -> int:
 
 def _said(found: Explained, loaded: Loaded) -> str:
     value = found.value if isinstance(found.value, str) else json.dumps(found.value, ensure_ascii=False)
-    lines = [f"{found.path} = {value}", f"  {found.where or 'a default: it is not written'}"]
+    lines = [f"{found.path} = {value}"]
+    if found.where or not found.origins:
+        lines.append(f"  {found.where or 'a default: it is not written'}")
     if found.profile:
         lines.append(f"  set by the profile {found.profile} ({dict(loaded.active)[found.profile]})")
     lines += [f"  from {each}" for each in found.origins]

@@ -68,6 +68,7 @@ def _common(command: str, shared: Mapping[str, Any]) -> Common:
     file: Path | None = shared["file"]
     said = preferences.read()
     output: Output | None = shared["output"]
+    _check_namespace(shared["namespace"])
     return Common(
         file,
         shared["namespace"] or said.stated.namespace,
@@ -80,6 +81,16 @@ def _common(command: str, shared: Mapping[str, Any]) -> Common:
         said,
         tuple(_split(shared["module"])),
     )
+
+
+def _check_namespace(name: str | None) -> None:
+    """Raises: UsageError for what no namespace can be called."""
+    from devloop.config import names
+    from devloop.errors import UsageError
+
+    if name and not names.is_label(name):
+        hint = "lower-case letters, digits and `-`, a letter or digit at both ends"
+        raise UsageError(f"`{name}` is no name of a namespace", where="--namespace", hint=hint)
 
 
 def _split(names: Sequence[str] | None) -> list[str]:

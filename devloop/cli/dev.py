@@ -110,7 +110,7 @@ class Development:
         self._session.tracker.follow(self._watcher.caught_up)
         self._watched: frozenset[Path] = frozenset()
         self._is_config_broken = False
-        self._mending: frozenset[Path] = frozenset()  # files with something wrong in them
+        self._mending: frozenset[Path] = frozenset()  # where something is wrong, or missing
         self._is_hearing = False
         self._tidied_s: float | None = None
         self._said = ""
@@ -138,7 +138,7 @@ class Development:
     def _watch(self, roots: Mapping[Path, Skips]) -> Changed | None:
         """Watches what targets read. What happened at a new root before it was watched has been looked for, too: the answer."""
         # While the configuration is broken, what would mend it may be any file that it names.
-        extra = [self._loaded.base, *self._mending] if self._is_config_broken else []
+        extra = [*(each.base for each in self._loaded.every), *self._mending] if self._is_config_broken else []
         self._watcher.watch({**roots, **everything([*self._loaded.files, *extra])})
         if not self._is_manual and not self._is_hearing and self._session.tracker.images():
             self._is_hearing = True
@@ -216,8 +216,6 @@ class Development:
             self._take_broken(exc, at_s, files)
             return
         self._is_config_broken, self._said, self._mending = False, "", frozenset()
-        if loaded.project == self._loaded.project:
-            return
         fixed = _what_needs_a_restart(self._loaded, loaded)
         if fixed:
             self._report.emit(
@@ -227,7 +225,17 @@ class Development:
             )
             return
         is_new = not set(loaded.files) <= set(self._loaded.files)
+        is_same = loaded.project == self._loaded.project
         self._loaded = loaded
+        if is_same:
+            self._watch(self._session.tracker.roots())
+        else:
+            self._reconfigure(loaded, at_s, files)
+        if is_new:  # they may have changed before they were watched
+            self._reload(at_s, files)
+
+    def _reconfigure(self, loaded: Loaded, at_s: float, files: Sequence[Path]) -> None:
+        """Turns the session into that of another project."""
         current = self._session
         # What a unit that is gone left behind is pruned by `forgotten`, once the others took over what they render now.
         before = current.steps.plan
@@ -248,8 +256,6 @@ class Development:
             ),
             at_s,
         )
-        if is_new:  # they may have changed before they were watched
-            self._reload(at_s, files)
 
     def _tidy(self) -> None:
         """Removes superseded images now and then, while nobody waits for it."""
@@ -269,13 +275,14 @@ class Development:
         self._report.emit(events.Session(state="configured", log_prefix=self._loaded.project.logs.prefix))
 
     def _take_broken(self, error: DevloopError, at_s: float, files: Sequence[Path]) -> None:
-        """Tells of it. Files that were not watched until now may have changed since they were read, so they are read once more."""
-        wrong = error.problems if isinstance(error, ConfigError) else ()
-        mending = frozenset(Path(os.path.abspath(each.file)) for each in wrong) - frozenset(self._loaded.files)
+        """Tells of it. What was not watched until now may have changed since it was read, so all is read once more."""
+        mending: frozenset[Path] = frozenset()
+        if isinstance(error, ConfigError):
+            mending = frozenset(Path(os.path.abspath(each.file)).parent for each in error.problems) | set(error.missing)
         is_new = not self._is_config_broken or not mending <= self._mending
         self._is_config_broken, self._mending = True, mending | self._mending
         self._watch(self._session.tracker.roots())
-        if is_new and mending:
+        if is_new:
             self._reload(at_s, files)
             return
         said = "\n".join(map(str, error.problems)) if isinstance(error, ConfigError) else error.message

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from devloop import events
-from devloop.cli import session
+from devloop.cli import reading, session
 from devloop.cli.options import Common
 from devloop.cli.report import Report, reporting
+from devloop.config import load as config_load
 from devloop.config import model
 from devloop.config.load import Loaded
 from devloop.diagnosis import checks, engine, images, programs, rights, watches
@@ -50,13 +51,19 @@ def doctor(common: Common) -> int:
 def _configuration(common: Common, report: Report) -> tuple[Loaded | None, list[events.Check]]:
     """Without one, the machine and the cluster are looked at all the same. Raises: UsageError for one that was asked for in vain."""
     try:
-        loaded = session.load(common, report)
-    except ConfigError as exc:
-        return None, [ill("configuration", each.message, each.hint or "", each.where) for each in exc.problems]
+        config_load.find(common.file)
     except UsageError as exc:
         if common.file is not None:
             raise
         return None, [well("configuration", f"{exc.message}, so only the machine and the cluster are looked at")]
+    try:
+        loaded = session.load(common, report)
+    except ConfigError as exc:
+        for text in exc.notes:
+            report.emit(events.Notice(message=text))
+        return None, [ill("configuration", each.message, each.hint or "", each.where) for each in exc.problems]
+    except UsageError as exc:
+        return None, [ill("configuration", exc.message, exc.hint or "", exc.where or "")]
     project = loaded.project
     images_built, units = len(project.build.artifacts), len(project.deploy)
     said = f"{images_built} image{'' if images_built == 1 else 's'}, {units} unit{'' if units == 1 else 's'}"
@@ -77,7 +84,9 @@ class _World:
 
 
 def _waves(scope: Scope, common: Common, loaded: Loaded | None) -> Iterator[tuple[events.Check, ...]]:
-    project = loaded.project if loaded else model.Project(model.API_VERSION)
+    project = (
+        loaded.project if loaded else model.Project(model.API_VERSION, cluster=reading.cluster(common, model.Cluster()))
+    )
     # Imported here: threads that each load a library on `requests` for the first time get in each other's way.
     kube_login.package()
     doors = session.open_doors(scope, None)

@@ -114,7 +114,9 @@ def _run(scope: Scope, command: Command) -> str:
 
     try:
         with commands.limited(scope, command.timeout_s) as inner:
-            done = RealProcesses().run(inner, ["sh", "-c", command.text], cwd=command.folder, check=False)
+            done = RealProcesses().run(
+                inner, ["sh", "-c", command.text], cwd=command.folder, env=dict(command.env), check=False
+            )
     except commands.TimedOut as exc:
         hint = "give it more `timeoutSeconds`, as an entry of `vars`"
         raise StepFailed(f"`{command.text}` took longer than {command.timeout_s:g} s", hint=hint) from exc

@@ -12,9 +12,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from devloop import events
+from devloop.cli import preferences
 from devloop.cli.options import Common, Output
 from devloop.cli.report import Report
 from devloop.config import load as config_load
+from devloop.config import settings
+from devloop.config.model import Cluster
 from devloop.config.modules import Fetch
 from devloop.config.profiles import Facts
 from devloop.scope import Scope
@@ -54,14 +57,45 @@ def _load(common: Common, report: Report, scope: Scope, *, is_again: bool, is_up
     fetch = _fetcher(
         scope, lambda text: report.emit(events.Notice(message=text, is_answer=True)), is_updating=is_updating
     )
-    loaded = config_load.load(config_load.find(common.file), asked, facts, sources, only=common.modules, fetch=fetch)
+    is_asked = bool(common.profiles or said.stated.profile)
+    loaded = config_load.load(
+        config_load.find(common.file),
+        asked,
+        facts,
+        sources,
+        only=common.modules,
+        fetch=fetch,
+        may_lack=not is_asked,
+    )
     outside.keep(loaded.secrets, loaded.exports)
     report.profiles = dict(loaded.active)
     if not is_again and common.command not in _ABOUT_THE_CLUSTER:
         for warning in loaded.warnings:
             report.emit(events.Notice(message=warning))
-    cluster = said.cluster(loaded.project.cluster, common.context, context)
-    return replace(loaded, project=replace(loaded.project, cluster=cluster))
+    written = loaded.project.cluster
+    made = cluster(common, written)
+    return replace(loaded, project=replace(loaded.project, cluster=made), settled=_settled(common, written, made))
+
+
+def cluster(common: Common, written: Cluster) -> Cluster:
+    """What a configuration says of the cluster, with what options, environment and settings say besides or instead."""
+    made = common.preferences.cluster(written, common.context, _context(common))
+    return replace(made, context=common.context or made.context, namespace=common.namespace or made.namespace)
+
+
+def _settled(common: Common, written: Cluster, made: Cluster) -> dict[str, str]:
+    """What of the cluster something else than the configuration says, and what that is."""
+    stated, flags = common.preferences.stated, {"context": common.context, "namespace": common.namespace}
+    found = {}
+    for name in ("context", "namespace", "registry"):
+        value = getattr(made, name)
+        if value == getattr(written, name):
+            continue
+        if value == getattr(stated, name):
+            found[f"cluster.{name}"] = f"{settings.variable(name)} of the environment"
+        else:
+            found[f"cluster.{name}"] = f"--{name}" if flags.get(name) else f"your settings, {preferences.file()}"
+    return found
 
 
 def _context(common: Common) -> Callable[[], str]:

@@ -16,7 +16,7 @@ from devloop import events
 from devloop.bus import Bus
 from devloop.cli import interrupts
 from devloop.cli.options import Common, Output
-from devloop.errors import ConfigError, DevloopError
+from devloop.errors import Bug, ConfigError, DevloopError
 from devloop.scope import Cancelled, Scope
 
 INTERRUPTED = interrupts.EXIT_CODE
@@ -37,8 +37,10 @@ class Report:
     profiles: Mapping[str, str] = field(default_factory=dict)
 
     def fail(self, error: DevloopError) -> None:
-        """Tells of a failure; of a wrong configuration, each problem by itself."""
+        """Tells of a failure; of a wrong configuration, each problem by itself, and first what may be behind them."""
         if isinstance(error, ConfigError):
+            for text in error.notes:
+                self.emit(events.Notice(message=text))
             for each in error.problems:
                 self.emit(events.Error(message=each.message, hint=each.hint or "", where=each.where))
         else:
@@ -67,10 +69,21 @@ def reporting(common: Common, body: Callable[[Report], int], *, to_stderr: bool 
             if not asked.was_asked:
                 raise  # nobody asked for it, so it is a bug
             code = INTERRUPTED
+        except BrokenPipeError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - raised again, without secrets
+            raise _bug(exc, common.outside.shown) from None
         finally:
             emit(events.Session(state="ended", exit_code=code, images=report.images))
             bus.close()
     return code
+
+
+def _bug(exc: Exception, shown: Callable[[str], str]) -> Bug:
+    """`shown`: text without secrets."""
+    import traceback
+
+    return Bug(shown(f"{type(exc).__name__}: {exc}"), shown("".join(traceback.format_exception(exc))))
 
 
 def _screen(common: Common, *, to_stderr: bool) -> Callable[..., None]:

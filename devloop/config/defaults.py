@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from devloop.config import model
-from devloop.config.names import to_label
+from devloop.config.names import number, to_label
 
 # As kubectl abbreviates them.
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -120,10 +120,7 @@ def _last(parts: Iterable[str]) -> str:
 def _forward(spec: model.PortForward) -> model.PortForward:
     kind, slash, name = spec.resource.partition("/")
     resource = _SPELT.get(kind.lower(), kind) + slash + name
-    port = int(spec.port) if isinstance(spec.port, str) and _is_number(spec.port) else spec.port
+    named = number(spec.port) if isinstance(spec.port, str) else None
+    port = spec.port if named is None else named
     local_port = port if spec.local_port is None and isinstance(port, int) else spec.local_port
     return replace(spec, resource=resource, port=port, local_port=local_port)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 9

@@ -13,7 +13,7 @@ from typing import Any
 from devloop.config import model
 from devloop.config.expansion import escape
 from devloop.config.load import Loaded
-from devloop.config.names import did_you_mean
+from devloop.config.names import did_you_mean, number
 from devloop.config.paths import KeyPath, spelled
 from devloop.config.shapes import Field, Many, Record, Shape, fields
 from devloop.config.tree import List, Map, Node, Place, Scalar, kind_of
@@ -26,8 +26,9 @@ _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\[\]]*)\]")
 
 @dataclass(frozen=True)
 class Explained:
-    """`where`: `file:line:column`, or "" for a default. `profile`: the one that set it. `origins`: the variables and commands that gave
-    it."""
+    """`where`: `file:line:column`, or "" for what is not written: a default, unless there are `origins`. `profile`: the one that set it.
+    `origins`: the variables and commands that gave it, or the option or setting.
+    """
 
     path: str
     value: Any
@@ -67,6 +68,8 @@ def text(loaded: Loaded) -> str:
 def explain(loaded: Loaded, asked: str) -> Explained:
     """What is at `build.artifacts[0].image`, or `build.artifacts[shop/api].image`, and why. Raises: UsageError for a path to nothing."""
     value, path = _found(data(loaded), asked)
+    if spelled(path) in loaded.settled:
+        return Explained(spelled(path), value, origins=(loaded.settled[spelled(path)],))
     node = loaded.positions.node(path)
     if not (loaded.positions.has(path) or isinstance(node, Scalar)):
         return Explained(spelled(path), value)
@@ -156,8 +159,8 @@ def _index(here: Any, step: str) -> str | int | None:
         return step if step in here else None
     if not isinstance(here, list):
         return None
-    if step.isdigit():
-        return int(step) if int(step) < len(here) else None
+    if (at := number(step)) is not None:
+        return at if at < len(here) else None
     return next((index for index, each in enumerate(here) if step in _names([each])), None)
 
 
@@ -175,13 +178,14 @@ def _nothing(here: Any, step: str, path: KeyPath) -> UsageError:
 
 
 def _profile(loaded: Loaded, place: Place) -> str:
-    """The active profile in which the place is."""
-    written = loaded.positions.root.values.get("profiles")
-    active = {name for name, _ in loaded.active}
-    for each in written.items if isinstance(written, List) else ():
-        name = each.values.get("name") if isinstance(each, Map) else None
-        if isinstance(name, Scalar) and name.text in active and place in set(_places(each)):
-            return name.text
+    """The active profile in which the place is, as `loaded.active` calls it."""
+    for module in loaded.every:
+        written = module.positions.root.values.get("profiles")
+        active = {name for name, _ in module.active}
+        for each in written.items if isinstance(written, List) else ():
+            name = each.values.get("name") if isinstance(each, Map) else None
+            if isinstance(name, Scalar) and name.text in active and place in set(_places(each)):
+                return loaded.prefix(module) + name.text
     return ""
 
 

@@ -14,6 +14,7 @@ from devloop import globs
 from devloop.config import model
 from devloop.config.names import suggestion
 from devloop.config.paths import Finding, KeyPath, Positions
+from devloop.config.rules import tagging
 from devloop.config.rules.places import ARTIFACTS, TESTS, UNITS, numbered
 
 Rule = Callable[[model.Project, Path, Positions], list[Finding]]
@@ -179,6 +180,29 @@ def tests_exist(project: model.Project, base: Path, positions: Positions) -> lis
     return found
 
 
+def time_zones_exist(project: model.Project, _base: Path, _: Positions) -> list[Finding]:
+    return [
+        Finding((*path, "dateTime", "timezone"), f"there is no time zone `{name}`", hint)
+        for part, path in tagging.parts(project)
+        if part.date_time is not None and (name := part.date_time.timezone) not in ("", "Local")
+        if (hint := _no_time_zone(name)) is not None
+    ]
+
+
+def _no_time_zone(name: str) -> str | None:
+    """What to do about a name that this machine's database has not; None for another, or where there is no database."""
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = sorted(zoneinfo.available_timezones())
+        last = name.rpartition("/")[2].lower()
+        near = next((each for each in known if each.rpartition("/")[2].lower() == last), None)
+        return (f"did you mean `{near}`?" if near else "such as UTC, Local or Europe/Berlin") if known else None
+    return None
+
+
 def _missing(here: KeyPath, what: str, name: str, base: Path, *, is_folder: bool, hint: str | None = None) -> Finding:
     return Finding(here, f"no {what} `{name}`", hint or _neighbour(base, name, is_folder=is_folder))
 
@@ -234,4 +258,5 @@ RULES: tuple[Rule, ...] = (
     charts_exist,
     values_files_exist,
     tests_exist,
+    time_zones_exist,
 )

@@ -19,11 +19,11 @@ from devloop.config.importing import onto, skaffold
 from devloop.config.importing.skaffold import Imported
 from devloop.config.modules import NAMES, Fetch, Module, Origin, Passed, no_git
 from devloop.config.paths import Positions, problem
-from devloop.config.profiles import NOWHERE, Facts
+from devloop.config.profiles import NOWHERE, Applied, Facts
 from devloop.config.substitution import Substituted
 from devloop.config.syntax import MAX_BYTES
 from devloop.config.tree import Map, Scalar
-from devloop.config.variables import NOTHING, Sources, Variables, mask
+from devloop.config.variables import NOTHING, Sources, Value, Variables, mask
 from devloop.errors import ConfigError, Problem, UsageError
 
 _IN_PROFILE = ", at profiles["
@@ -42,7 +42,7 @@ class Loaded:
     `modules`: what it is made of, the main file's first; each is a project of its own in the cluster. `every`: those too that were not
     selected. `active`: the profiles that are in it, with why; `warnings`: what is worth knowing about how it came to be. `secrets`:
     values that must not be shown; `exports`: those that shell commands are to have in their environment. `reads`: whether a path may
-    change it.
+    change it. `settled`: paths to values that something else than the configuration says, and what that is.
     """
 
     project: model.Project
@@ -57,11 +57,16 @@ class Loaded:
     reads: Callable[[Path], bool] = lambda _path: False
     modules: tuple[Module, ...] = ()
     every: tuple[Module, ...] = ()
+    settled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def owners(self) -> tuple[str, ...]:
         """The projects that own what is deployed."""
         return tuple(each.name for each in self.modules)
+
+    def prefix(self, module: Module) -> str:
+        """What is put before what is told of a module; nothing before the main file's."""
+        return _prefix(module, self.every[0])
 
 
 def find(start: Path | None) -> Path:
@@ -94,11 +99,13 @@ def load(
     *,
     only: Sequence[str] = (),
     fetch: Fetch = no_git,
+    may_lack: bool = False,
 ) -> Loaded:
     """Reads the configuration and all that it names on disk. Blocks on the disk, and on what `sources` run and ask.
 
-    `asked`, `facts`: see profiles.apply. `only`: these modules and what they require. `fetch`: gets a git repository, and may take its
-    time. Raises: ConfigError with every problem, in the order of their positions; UsageError when the file cannot be read.
+    `asked`, `facts`: see profiles.apply; `may_lack`: a name may be no profile's here. `only`: these modules and what they require.
+    `fetch`: gets a git repository, and may take its time. Raises: ConfigError with every problem, in the order of their positions;
+    UsageError when the file cannot be read.
     """
     file = Path(os.path.abspath(path))
     known: list[str] = []
@@ -106,9 +113,15 @@ def load(
     def read_module(document: Imported, origin: Origin, passed: Passed) -> Module:
         own = profiles.names(document.root)
         known.extend(own)
-        given = replace(sources, given={**dict(passed.values), **sources.given})
+        _require_version(document.root)
+        values = {
+            name: Value(text, (f"{name} of requires, {passed.where}",), name in passed.secrets)
+            for name, text in passed.values
+        }
         named = [*passed.profiles, *(each for each in asked if each.removeprefix("-") in own)]
-        return _module(document, origin, named, facts, given)
+        whys = {name: f"required so at {passed.where}" for name in passed.profiles if name not in asked}
+        applied = profiles.apply(document.root, named, facts, whys)
+        return _module(document, origin, applied, replace(sources, passed=values))
 
     def documents(file: Path, name: str) -> tuple[Imported, ...]:
         data = read(file)
@@ -119,19 +132,19 @@ def load(
         )
 
     gathered = modules.gather(file, shown(file), read_file=documents, read_module=read_module, fetch=fetch)
-    profiles.require_known(asked, known)
+    if not (may_lack or gathered.problems):  # with problems, a module may be missing that has it
+        profiles.require_known(asked, known)
     every = gathered.modules
     problems = [*gathered.problems, *(each for module in every for each in module.problems)]
     problems += join.check(every) if not gathered.problems else []
     if problems:
-        raise _wrong(problems, [secret for each in every for secret in each.secrets])
+        raise _wrong(problems, every, gathered.missing)
     loaded = _loaded(file, every, modules.closure(every, only) if only else every)
     return replace(loaded, warnings=(*loaded.warnings, *_unused(every, sources)))
 
 
 def _loaded(file: Path, every: Sequence[Module], chosen: Sequence[Module]) -> Loaded:
     main = every[0]
-    prefixes = {each.name: "" if each is main else f"{each.name}: " for each in every}
     named = [(each.base, each.patterns) for each in every]
     readers = [globs.matcher(base, patterns) for base, patterns in named]
     return Loaded(
@@ -140,14 +153,23 @@ def _loaded(file: Path, every: Sequence[Module], chosen: Sequence[Module]) -> Lo
         main.base,
         tuple(dict.fromkeys(root for base, patterns in named for root in globs.roots(base, patterns))),
         join.positions(main, chosen),
-        tuple((prefixes[each.name] + name, why) for each in chosen for name, why in each.active),
-        tuple(prefixes[each.name] + text for each in chosen for text in (*each.warnings, *_unheard(each, main))),
+        tuple(
+            (_prefix(each, main) + name, why)
+            for each in every
+            if each is main or each in chosen  # the session's settings are the main file's
+            for name, why in each.active
+        ),
+        tuple(_prefix(each, main) + text for each in chosen for text in (*each.warnings, *_unheard(each, main))),
         tuple(dict.fromkeys(secret for each in every for secret in each.secrets)),
-        {name: value for each in reversed(every) for name, value in each.exports.items()},
+        {name: value for each in every for name, value in each.exports.items()},
         lambda path: any(reads(path) for reads in readers),
         tuple(chosen),
         tuple(every),
     )
+
+
+def _prefix(module: Module, main: Module) -> str:
+    return "" if module is main else f"{module.name}: "
 
 
 def _unheard(module: Module, main: Module) -> list[str]:
@@ -158,15 +180,14 @@ def _unheard(module: Module, main: Module) -> list[str]:
     return ["its `cluster` counts only when it is run by itself"]
 
 
-def _module(document: Imported, origin: Origin, asked: Sequence[str], facts: Facts, sources: Sources) -> Module:
-    """One document as a module, with whatever is wrong with it so far."""
-    _require_version(document.root)
-    applied = profiles.apply(document.root, asked, facts)
+def _module(document: Imported, origin: Origin, applied: Applied, sources: Sources) -> Module:
+    """One document, with its profiles laid over it, as a module, with whatever is wrong with it so far."""
     base = origin.file.parent
-    variables = _variables(applied.root, base, sources)
+    variables = _variables(applied.root, base, sources, modules.document_name(document, origin))
     substituted = (
         Substituted(applied.root, ()) if document.is_filled else substitution.substitute(applied.root, variables)
     )
+    variables.hide_known()
     told = (str(each) for each in document.notes if not each.profile or each.profile in dict(applied.active))
     decoded = decode(substituted.root, model.Project)
     return Module(
@@ -190,13 +211,13 @@ def _module(document: Imported, origin: Origin, asked: Sequence[str], facts: Fac
     )
 
 
-def _variables(root: Map, base: Path, sources: Sources) -> Variables:
+def _variables(root: Map, base: Path, sources: Sources, owner: str) -> Variables:
     declared = decode(
         Map(root.place, tuple(each for each in root.entries if each[0].text in ("vars", "apiVersion"))), model.Project
     )
     file = base / DOTENV
     entries = dotenv.parse(syntax.to_text(read(file), shown(file)), shown(file)) if file.is_file() else {}
-    return Variables(base, sources, entries, declared.value.vars)
+    return Variables(base, sources, entries, declared.value.vars, owner)
 
 
 def _unused(every: Sequence[Module], sources: Sources) -> list[str]:
@@ -208,10 +229,11 @@ def _unused(every: Sequence[Module], sources: Sources) -> list[str]:
     ]
 
 
-def _wrong(problems: Sequence[Problem], secrets: Sequence[str]) -> ConfigError:
-    masked = mask(secrets)
+def _wrong(problems: Sequence[Problem], modules: Sequence[Module], missing: tuple[Path, ...]) -> ConfigError:
+    masked = mask([secret for each in modules for secret in each.secrets])
+    notes = [masked(_prefix(each, modules[0]) + text) for each in modules for text in each.warnings]
     found = [replace(each, message=masked(each.message), hint=each.hint and masked(each.hint)) for each in problems]
-    return ConfigError(tuple(sorted(_told_once(found), key=_position)))
+    return ConfigError(tuple(sorted(_told_once(found), key=_position)), missing, tuple(notes))
 
 
 def _told_once(problems: Sequence[Problem]) -> Iterator[Problem]:

@@ -57,6 +57,10 @@ class Module:
     def name(self) -> str:
         return self.project.metadata.name
 
+    def knows(self, variable: str) -> bool:
+        """Whether it declares or names the variable."""
+        return variable in self.used or any(each.name == variable for each in self.project.vars)
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -69,10 +73,15 @@ class Origin:
 
 @dataclass(frozen=True)
 class Passed:
-    """What a module is required with: profiles that are to be active in it, and values of its variables."""
+    """What a module is required with: profiles that are to be active in it, and values of its variables.
+
+    `secrets`: the names of those that must not be shown. `where`: it is said.
+    """
 
     profiles: tuple[str, ...] = ()
     values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), compare=False)
+    where: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         said = [f"the profiles {', '.join(self.profiles)}"] if self.profiles else []
@@ -87,10 +96,14 @@ ReadFile = Callable[[Path, str], tuple[Imported, ...]]
 
 @dataclass(frozen=True)
 class Gathered:
-    """`modules`: the main file's first, then those they require. `problems`: of `requires`; with some, modules may be missing."""
+    """`modules`: the main file's first, then those they require. `problems`: of `requires`; with some, modules may not be there.
+
+    `missing`: where there is no configuration.
+    """
 
     modules: tuple[Module, ...]
     problems: tuple[Problem, ...]
+    missing: tuple[Path, ...] = ()
 
 
 def gather(file: Path, shown: str, *, read_file: ReadFile, read_module: ReadModule, fetch: Fetch) -> Gathered:
@@ -101,7 +114,7 @@ def gather(file: Path, shown: str, *, read_file: ReadFile, read_module: ReadModu
     walk.check_names(trees, main)
     for index in range(len(trees)):
         walk.visit(main, index, Passed(), None)
-    return Gathered(tuple(walk.found.values()), tuple(walk.problems))
+    return Gathered(tuple(walk.found.values()), tuple(walk.problems), tuple(walk.missing))
 
 
 def closure(modules: Sequence[Module], names: Sequence[str]) -> tuple[Module, ...]:
@@ -130,6 +143,8 @@ class _Walk:
     fetch: Fetch
     found: dict[Key, Module] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    missing: list[Path] = field(default_factory=list)
+    _passed_to: dict[tuple[str, str], list[Key]] = field(default_factory=dict)  # place, variable → who gets it
     _files: dict[Path, tuple[Imported, ...]] = field(default_factory=dict)
     _passed: dict[Key, tuple[Passed, str]] = field(default_factory=dict)
     _open: dict[Key, str] = field(default_factory=dict)
@@ -153,7 +168,7 @@ class _Walk:
         self._open[key] = module.name
         required = self._follow(module, origin)
         del self._open[key]
-        self.found[key] = replace(module, requires=required)
+        self.found[key] = replace(module, requires=required, warnings=(*module.warnings, *self._unheard(module)))
         return module.name
 
     def _check_again(self, key: Key, passed: Passed, asked: Problem) -> None:
@@ -178,6 +193,7 @@ class _Walk:
                 names += self._require(module, origin, spec, at)
             except ConfigError as exc:  # of the file that is required
                 self.problems += exc.problems
+                self.missing += exc.missing
             except DevloopError as exc:
                 said = "; ".join([exc.message, *exc.evidence[-1:]])
                 self.problems.append(module.positions.problem(Finding(at, said, exc.hint)))
@@ -192,7 +208,7 @@ class _Walk:
             raise UsageError(
                 "this is the file itself", hint="name one of its documents with `modules`, or another `path`"
             )
-        known = [_name(each, found) for each in trees]
+        known = [document_name(each, found) for each in trees]
         for number, name in enumerate(spec.modules):
             if name not in known:
                 finding = Finding(
@@ -205,11 +221,28 @@ class _Walk:
         theirs = [profiles.names(trees[index].root) for index in wanted]
         passed = self._profiles(module, spec, at, found, [name for each in theirs for name in each]) if wanted else ()
         values = tuple(sorted(spec.vars.items()))
+        secret = frozenset(name for name, text in values if any(each in text for each in module.secrets))
         place = module.positions.problem(Finding(at, ""))
+        for name, _ in values:
+            self._passed_to[place.where, name] = [(Path(os.path.realpath(found.file)), index) for index in wanted]
         return [
-            self.visit(found, index, Passed(tuple(each for each in passed if each in own), values), place)
+            self.visit(
+                found, index, Passed(tuple(each for each in passed if each in own), values, secret, place.where), place
+            )
             for index, own in zip(wanted, theirs, strict=True)
         ]
+
+    def _unheard(self, module: Module) -> list[str]:
+        """Variables that it passes on, and nothing there names."""
+        found = []
+        for number, spec in enumerate(module.project.requires):
+            place = module.positions.where(("requires", number))
+            for name in spec.vars:
+                there = [self.found[each] for each in self._passed_to.get((place, name), ()) if each in self.found]
+                if there and not any(each.knows(name) for each in there):
+                    names = ", ".join(each.name for each in there)
+                    found.append(f"{place}: nothing in {names} names the variable {name} that is passed on")
+        return found
 
     def _profiles(
         self, module: Module, spec: model.RequiredModule, at: KeyPath, found: Origin, known: Sequence[str]
@@ -251,7 +284,11 @@ class _Walk:
             return Origin(file, str(file), str(file.parent))
         if spec.path is None:
             return origin
-        file = _file(module.base / spec.path, f"`{spec.path}`")
+        try:
+            file = _file(module.base / spec.path, f"`{spec.path}`")
+        except UsageError:
+            self.missing.append(Path(os.path.abspath(module.base / spec.path)))
+            raise
         base, shown = os.path.relpath(file.parent, module.base), os.path.relpath(file, module.base)
         return Origin(
             file,
@@ -263,7 +300,7 @@ class _Walk:
         """Documents of one file need names of their own. Raises: ConfigError."""
         seen: dict[str, Imported] = {}
         for tree in trees:
-            name = _name(tree, origin)
+            name = document_name(tree, origin)
             if name in seen:
                 place = tree.root.place
                 message = f"two documents are named `{name}`, the first at {seen[name].root.place}"
@@ -288,7 +325,7 @@ def _file(path: Path, named: str) -> Path:
     return found
 
 
-def _name(tree: Imported, origin: Origin) -> str:
+def document_name(tree: Imported, origin: Origin) -> str:
     """How a document is called, before its profiles have a say."""
     metadata = tree.root.values.get("metadata")
     name = metadata.values.get("name") if isinstance(metadata, Map) else None

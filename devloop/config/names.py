@@ -46,6 +46,11 @@ def is_repository(text: str) -> bool:
     return _are_components((first, *rest))
 
 
+def number(text: str) -> int | None:
+    """The number that the text is, of ASCII digits and not too many of them; Python's `isdigit` knows others that `int` does not."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
 def is_registry(text: str) -> bool:
     """Whether images can be put below it: a host, with or without a port and a path, or a user of Docker Hub."""
     first, *rest = text.removesuffix("/").split("/")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from devloop.config import model
 from devloop.config.decode import decode
+from devloop.config.names import number
 from devloop.config.paths import KeyPath, problem
 from devloop.config.tree import List, Map, Node, Place, Scalar
 from devloop.errors import ConfigError
@@ -81,8 +82,8 @@ class _Patch:
     def _child(self, node: Node, part: str, way: Sequence[str]) -> Node:
         if isinstance(node, Map) and part in node.values:
             return node.values[part]
-        if isinstance(node, List) and part.isdigit() and int(part) < len(node.items):
-            return node.items[int(part)]
+        if isinstance(node, List) and (at := number(part)) is not None and at < len(node.items):
+            return node.items[at]
         shown = "/" + "/".join(way)
         there = ", ".join(node.values) if isinstance(node, Map) else ""
         if isinstance(node, List):
@@ -100,8 +101,8 @@ class _Patch:
             return _with(node, part, child)
         if isinstance(node, Map):
             return _with(node, part, value)
-        if isinstance(node, List) and (part == "-" or (part.isdigit() and int(part) <= len(node.items))):
-            at = len(node.items) if part == "-" else int(part)
+        at = len(node.items) if isinstance(node, List) and part == "-" else number(part)
+        if isinstance(node, List) and at is not None and at <= len(node.items):
             return List(node.place, (*node.items[:at], value, *node.items[at:]))
         places = f"0 to {len(node.items)}, or `-` for the end" if isinstance(node, List) else ""
         raise self.wrong(

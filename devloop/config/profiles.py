@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from devloop.config import defaults, merge, model, patches
 from devloop.config.decode import decode
@@ -56,9 +57,10 @@ class Applied:
     warnings: tuple[str, ...] = ()
 
 
-def apply(root: Map, asked: Sequence[str], facts: Facts) -> Applied:
+def apply(root: Map, asked: Sequence[str], facts: Facts, whys: Mapping[str, str] = MappingProxyType({})) -> Applied:
     """Lays the active profiles over the rest of the file: those active by themselves in the order of the file, then those that were asked
-    for, in the order of asking. A name in `asked` may have `-` before it: that one is not active, whatever holds.
+    for, in the order of asking. A name in `asked` may have `-` before it: that one is not active, whatever holds. `whys`: of names
+    that somebody else than the user asks for.
 
     Raises: UsageError for a name that is no profile's; ConfigError for a patch that leads nowhere.
     """
@@ -69,7 +71,7 @@ def apply(root: Map, asked: Sequence[str], facts: Facts) -> Applied:
     trees = [each for each in written.items if isinstance(each, Map)] if isinstance(written, List) else []
     if len(known) != len(trees):
         return Applied(root)  # what is wrong with them is told by whoever reads the whole
-    chosen = list(_chosen([(each, tree) for each, tree in zip(known, trees, strict=True)], asked, facts))
+    chosen = list(_chosen([(each, tree) for each, tree in zip(known, trees, strict=True)], asked, facts, whys))
     made = root
     for each in chosen:
         body = Map(each.tree.place, tuple(entry for entry in each.tree.entries if entry[0].text in _SECTIONS))
@@ -107,7 +109,9 @@ def _only(root: Map, key: str) -> Iterator[tuple[Scalar, Node]]:
     return (entry for entry in root.entries if entry[0].text == key)
 
 
-def _chosen(known: Sequence[tuple[model.Profile, Map]], asked: Sequence[str], facts: Facts) -> Iterator[Chosen]:
+def _chosen(
+    known: Sequence[tuple[model.Profile, Map]], asked: Sequence[str], facts: Facts, whys: Mapping[str, str]
+) -> Iterator[Chosen]:
     order = [profile.name for profile, _ in known]
     require_known(asked, order)
     off = {each[1:] for each in asked if each.startswith("-")}
@@ -118,7 +122,7 @@ def _chosen(known: Sequence[tuple[model.Profile, Map]], asked: Sequence[str], fa
             yield Chosen(profile, tree, index, why)
     for name in wanted:
         index = order.index(name)
-        yield Chosen(known[index][0], known[index][1], index, "asked for")
+        yield Chosen(known[index][0], known[index][1], index, whys.get(name, "asked for"))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from devloop.config import names, syntax, tree
 from devloop.config.decode import decode
 from devloop.config.documented import doc as _doc
 from devloop.config.paths import Finding, KeyPath, Positions
+from devloop.config.rules.places import no_label
 from devloop.config.shapes import Many, fields
 from devloop.config.tree import List, Map, Node, Place, Scalar
 from devloop.errors import ConfigError, UsageError
@@ -62,9 +63,9 @@ def read(file: Path) -> Settings:
     except OSError as exc:
         raise UsageError(f"cannot be read: {exc.strerror}", where=str(file)) from exc
     text = syntax.to_text(data, str(file))
-    if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
+    if all(not line.strip() or line.lstrip().startswith(("#", "---")) for line in text.splitlines()):
         return Settings()
-    found = tree.parse(data, str(file))
+    found = tree.parse(data, str(file), "context: kind-devloop")
     decoded = decode(found.root, Settings)
     positions = Positions(found.root)
     problems = [*found.problems, *decoded.problems, *(positions.problem(each) for each in _wrong(decoded.value))]
@@ -104,10 +105,22 @@ def _node(place: Place, text: str, *, is_list: bool) -> Node:
 
 
 def _wrong(settings: Settings) -> list[Finding]:
-    written: list[tuple[KeyPath, str | None]] = [(("registry",), settings.registry)]
-    written += [(("contexts", index, "registry"), each.registry) for index, each in enumerate(settings.contexts)]
-    return [
-        Finding(path, f"`{registry}` is no registry", "for example `localhost:5001`")
-        for path, registry in written
-        if registry and not names.is_registry(registry)
+    written: list[tuple[KeyPath, Settings | ContextSettings]] = [((), settings)]
+    written += [(("contexts", index), each) for index, each in enumerate(settings.contexts)]
+    found = [
+        Finding((*path, "registry"), f"`{each.registry}` is no registry", "for example `localhost:5001`")
+        for path, each in written
+        if each.registry and not names.is_registry(each.registry)
     ]
+    found += [
+        no_label((*path, "namespace"), each.namespace)
+        for path, each in written
+        if each.namespace and not names.is_label(each.namespace)
+    ]
+    named = [each.name for each in settings.contexts]
+    found += [
+        Finding(("contexts", index, "name"), f"`{name}` is there already", "put all of it into one entry")
+        for index, name in enumerate(named)
+        if name and name in named[:index]
+    ]
+    return found

@@ -95,8 +95,8 @@ class _Walk:
 
     def _text(self, node: Scalar, *, is_shell: bool) -> Value:
         if node.tag == "!cmd":
-            command = Command(self._variables.in_shell(node.text), self._variables.base)
-            return Value(self._variables.output(command), (f"the output of {node.text}",))
+            output = self._variables.output(Command(node.text, self._variables.base))
+            return Value(output, (f"the output of {node.text}",))
         if not is_shell:
             value = self._variables.expand(node.text)
             return replace(value, origins=("!secret", *value.origins)) if node.tag else value

@@ -20,7 +20,8 @@ from devloop.config.names import one_line
 from devloop.errors import ConfigError, Problem
 
 MAX_NODES = 50_000
-FIRST_LINE = "its first line is `apiVersion: devloop/v1`"
+FIELD = "apiVersion: devloop/v1"
+FIRST_LINE = f"its first line is `{FIELD}`"
 
 Kind = Literal["text", "whole", "number", "flag", "nothing"]
 
@@ -107,13 +108,15 @@ class Tree:
     problems: tuple[Problem, ...] = ()
 
 
-def parse(data: bytes, file: str) -> Tree:
-    """Reads one file; `file` is how its places name it. Raises: ConfigError when it cannot be read as one mapping."""
+def parse(data: bytes, file: str, field: str = FIELD) -> Tree:
+    """Reads one file; `file` is how its places name it, `field` what it may begin with. Raises: ConfigError when it cannot be read as one
+    mapping.
+    """
     text = syntax.to_text(data, file)
     builder = _Builder(file)
     for event in _events(text, file):
         builder.take(event)
-    return builder.tree(FIRST_LINE)
+    return builder.tree(f"its first line is `{field}`", field)
 
 
 def documents(data: bytes, file: str, hint: str = "a configuration begins with `apiVersion`") -> tuple[Tree, ...]:
@@ -173,14 +176,14 @@ class _Builder:
         """Whether nothing was written, or nothing but `null`."""
         return self.root is None or (isinstance(self.root, Scalar) and self.root.kind == "nothing")
 
-    def tree(self, hint: str) -> Tree:
+    def tree(self, hint: str, field: str = FIELD) -> Tree:
         """What was read. Raises: ConfigError when it is no mapping."""
         root = self.root
         if root is None or self.is_empty:
             raise syntax.refused(self._file, 1, 1, "the file is empty", hint)
         if not isinstance(root, Map):
             what = "a list" if isinstance(root, List) else "text"
-            raise _refused(root.place, f"found {what} where fields such as `apiVersion: devloop/v1` are wanted")
+            raise _refused(root.place, f"found {what} where fields such as `{field}` are wanted")
         return Tree(root, tuple(self.problems))
 
     def take(self, event: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from devloop.config import model, names
 from devloop.config.paths import Finding, Positions
-from devloop.config.rules import around, artifacts, docker, finishing, profiles, tests, units, variables
+from devloop.config.rules import around, artifacts, docker, finishing, profiles, tagging, tests, units, variables
 from devloop.config.rules.places import ROOT, UNITS, Rule, no_label
 
 
@@ -40,4 +40,5 @@ RULES: tuple[Rule, ...] = (
     *tests.RULES,
     *finishing.RULES,
     *variables.RULES,
+    *tagging.RULES,
 )

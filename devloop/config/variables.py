@@ -8,10 +8,14 @@ secret. It starts nothing and prints nothing by itself. The first of these that 
 
 from __future__ import annotations
 
+import base64
+import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote
 
 from devloop import globs
 from devloop.config import model
@@ -32,32 +36,20 @@ COMMAND_S = 30
 
 @dataclass(frozen=True)
 class Command:
-    """A shell command whose output is a value. `inputs`: patterns of what the output hangs on; without any, it is asked each time."""
+    """A shell command whose output is a value. `inputs`: patterns of what the output hangs on; without any, it is asked each time.
+
+    `env`: secrets that it names, for its environment.
+    """
 
     text: str
     folder: Path
     timeout_s: float = COMMAND_S
     inputs: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def _runs_nothing(command: Command) -> str:
     raise UsageError(f"no command is run here: {command.text}")
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What is known outside the file. `given`: by `--var`. `run`: a command's output, without the line's end; raises DevloopError.
-
-    `ask`: the user, with a question, the default answer and whether the answer is a secret; the answer is None when nobody can be asked.
-    """
-
-    given: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    run: Callable[[Command], str] = _runs_nothing
-    ask: Callable[[str, str, bool], str | None] = lambda _question, _default, _is_secret: None
-
-
-NOTHING = Sources()
 
 
 @dataclass(frozen=True)
@@ -67,6 +59,29 @@ class Value:
     text: str
     origins: tuple[str, ...] = ()
     is_secret: bool = False
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is known outside the file. `given`: by `--var`. `passed`: by a module that requires this one. `run`: a command's output,
+    without the line's end; raises DevloopError.
+
+    `ask`: the user, with a question, the default answer and whether the answer is a secret; the answer is None when nobody can be asked.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    run: Callable[[Command], str] = _runs_nothing
+    ask: Callable[[str, str, bool], str | None] = lambda _question, _default, _is_secret: None
+    passed: Mapping[str, Value] = field(default_factory=dict, repr=False)
+
+    @property
+    def firm(self) -> frozenset[str]:
+        """Names whose values win over the environment."""
+        return frozenset((*self.given, *self.passed))
+
+
+NOTHING = Sources()
 
 
 class Unresolved(Exception):
@@ -81,17 +96,19 @@ class Variables:
     """The values of one reading of the file. Each is made when it is first asked for, so that what nothing names need not be there.
 
     `used`: the names that were asked for. `patterns`: the files that values hang on. `secrets`: values that must not be shown. `exports`:
-    secrets that a shell command names, which are given to it in its environment, not in its text.
+    secrets that a shell command names, which are given to it in its environment, not in its text; in names that no other module has, for
+    its own may be another secret there. `owner`: what this module is called.
     """
 
     def __init__(
-        self, base: Path, sources: Sources, dotenv: Mapping[str, Entry], declared: Iterable[model.Variable]
+        self, base: Path, sources: Sources, dotenv: Mapping[str, Entry], declared: Iterable[model.Variable], owner: str
     ) -> None:
         self.used: dict[str, None] = {}
         self.patterns: dict[str, None] = {}
         self.secrets: dict[str, None] = {}
         self.exports: dict[str, str] = {}
         self.base = base
+        self._owner = owner
         self._sources = sources
         self._dotenv = dotenv
         self._declared = {each.name: each for each in declared}
@@ -140,7 +157,9 @@ class Variables:
         return Value(made, tuple(dict.fromkeys(origins)), is_secret)
 
     def output(self, command: Command) -> str:
-        """What the command prints. Raises: Unresolved."""
+        """What the command prints, once it has the variables that it names. Raises: Unresolved."""
+        text, secrets = self._assigned(command.text)
+        command = replace(command, text=text, env=tuple(secrets.items()))
         self.patterns |= dict.fromkeys(command.inputs)
         try:
             return self._sources.run(command)
@@ -153,28 +172,38 @@ class Variables:
 
         So they are part of what it is, and it counts as changed when they do. What devloop itself sets for the command stands.
         """
-        before = []
+        text, secrets = self._assigned(command)
+        self.exports |= secrets
+        return text
+
+    def _assigned(self, command: str) -> tuple[str, dict[str, str]]:
+        """The command with its assignments, and what has to be in its environment for them. Raises: Unresolved."""
+        before, secrets = "", {}
         for name in shell_names(command):
-            if name not in self._sources.given and not self._is_ours(name):
+            is_firm = name in self._sources.firm
+            if not is_firm and not self._is_ours(name):
                 continue
             value = self.of(name)
-            if name in self._sources.env and name not in self._sources.given:
+            if name in self._sources.env and not is_firm:
                 continue  # it has it already
             if value.is_secret:
-                self.exports[name] = value.text
-            elif name in self._sources.given:
-                before.append(f"export {name}={shlex.quote(value.text)}; ")
+                own = f"DEVLOOP_SECRET_{self._owner}_{name}".replace("-", "_")
+                secrets[own] = value.text
+                before += f'export {name}="${{{own}-${name}}}"; ' if is_firm else _default(name, f"${own}")
             else:
-                before.append(f"{name}=${{{name}-{shlex.quote(value.text)}}}; export {name}; ")
-        return "".join(before) + command
+                text = shlex.quote(value.text)
+                before += f"export {name}={text}; " if is_firm else _default(name, text)
+        return before + command, secrets
 
     def hide(self, text: str) -> None:
         """The text must not be shown, and no line of it."""
         self.secrets |= dict.fromkeys(each for each in (text, *text.splitlines()) if each.strip())
 
-    def unused(self) -> list[str]:
-        """Variables of the command line that nothing names."""
-        return [each for each in self._sources.given if each not in self.used]
+    def hide_known(self) -> None:
+        """Secrets that are there already are not shown either where nothing names them: a program may, that has the same environment."""
+        for name in (each.name for each in self._declared.values() if each.secret):
+            if (known := self._outside(name, is_secret=True)) is not None:
+                self.hide(known.text)
 
     def _is_ours(self, name: str) -> bool:
         return name in self._dotenv or name in self._declared
@@ -201,20 +230,31 @@ class Variables:
             return self._of_git(name)
         declared = self._declared.get(name)
         is_secret = declared is not None and declared.secret
-        for values, what in ((self._sources.given, f"--var {name}"), (self._sources.env, f"{name} of the environment")):
-            if name in values:
-                return Value(values[name], (what,), is_secret)
+        if (known := self._outside(name, is_secret=is_secret)) is not None:
+            return known
+        if declared is None:
+            names = [*self._declared, *self._sources.firm, *self._dotenv, *self._sources.env]
+            raise Unresolved((f"`{name}` is not set", did_you_mean(name, names, _how_to_set(name))))
+        return self._of_file(declared)
+
+    def _outside(self, name: str, *, is_secret: bool) -> Value | None:
+        """What is said of it elsewhere than in the file."""
+        sources = self._sources
+        if name in sources.given:
+            return Value(sources.given[name], (f"--var {name}",), is_secret)
+        if name in sources.passed:
+            passed = sources.passed[name]
+            return replace(passed, is_secret=is_secret or passed.is_secret)
+        if name in sources.env:
+            return Value(sources.env[name], (f"{name} of the environment",), is_secret)
         if name in self._dotenv:
             return Value(self._dotenv[name].value, (f"{name} of .env:{self._dotenv[name].line}",), is_secret)
-        if declared is None:
-            known = [*self._declared, *self._sources.given, *self._dotenv, *self._sources.env]
-            raise Unresolved((f"`{name}` is not set", did_you_mean(name, known, _how_to_set(name))))
-        return self._of_file(declared)
+        return None
 
     def _of_file(self, declared: model.Variable) -> Value:
         origin = (f"{declared.name} of vars",)
         if declared.command is not None:
-            command = Command(self.in_shell(declared.command), self.base, declared.timeout_seconds, declared.inputs)
+            command = Command(declared.command, self.base, declared.timeout_seconds, declared.inputs)
             return Value(self.output(command), (*origin, f"the output of {declared.command}"), declared.secret)
         default = Value("") if declared.default is None else self._default(declared)
         answer = self._sources.ask(declared.prompt, default.text, declared.secret) if declared.prompt else None
@@ -241,6 +281,11 @@ class Variables:
         return Value(text, (f"git, {name}",))
 
 
+def _default(name: str, text: str) -> str:
+    """Shell that gives the variable this value where it has none."""
+    return f"{name}=${{{name}-{text}}}; export {name}; "
+
+
 def _how_to_set(name: str) -> str:
     return f"set it with `--var {name}=…`, in the environment or in `.env`"
 
@@ -250,8 +295,8 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def mask(secrets: Sequence[str]) -> Callable[[str], str]:
-    """Writes `***` for each of the secrets."""
-    hidden = sorted(secrets, key=len, reverse=True)
+    """Writes `***` for each of the secrets, also as programs quote them: in a shell, in JSON, in a URL, in a Secret of Kubernetes."""
+    hidden = _spellings(tuple(secrets))
 
     def masked(text: str) -> str:
         for secret in hidden:
@@ -259,3 +304,14 @@ def mask(secrets: Sequence[str]) -> Callable[[str], str]:
         return text
 
     return masked
+
+
+@lru_cache(maxsize=4)  # every event is masked
+def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """The longest first, so that none is left over of another."""
+    found: dict[str, None] = {}
+    for text in secrets:
+        data = text.encode("utf-8", "surrogatepass")
+        quoted = text.replace("'", "'\"'\"'"), json.dumps(text)[1:-1], repr(text)[1:-1], quote(data, safe="")
+        found |= dict.fromkeys((text, *quoted, base64.b64encode(data).decode()))
+    return tuple(sorted(found, key=len, reverse=True))

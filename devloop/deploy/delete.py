@@ -57,7 +57,16 @@ def delete(
             return Deleted(
                 tuple(marks.ref_of(live) for live in going), tuple((marks.ref_of(live), why) for live, why in staying)
             )
-        removed = prune.remove(scope, cluster, members, asked=asked, patience_s=patience_s)
+        removed = prune.remove(
+            scope,
+            cluster,
+            members,
+            asked=asked,
+            still=lambda live: (
+                marks.label(live, marks.PART_OF) == inventory.applyset
+            ),  # or another project has it by now
+            patience_s=patience_s,
+        )
         for ref in removed.lasting:
             on_line(f"{ref} is still being deleted: a finalizer holds it")
         remaining = {ref for ref, _ in removed.kept} - removed.released | set(removed.lasting)

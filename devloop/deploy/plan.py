@@ -30,6 +30,8 @@ class Owner:
 
     `elsewhere`: what the other units render (as render.objects.identity calls it), which is theirs to take over, so it is not pruned;
     None: not all of it can be told yet, so what units left behind that are no more is not pruned either.
+
+    `siblings`: other projects of the session. What the unit renders of theirs moved to it, for no two units render the same.
     """
 
     project: str
@@ -37,6 +39,7 @@ class Owner:
     known_units: frozenset[str]
     elsewhere: frozenset[marks.Key] | None = frozenset()
     folder: str = "."
+    siblings: frozenset[str] = frozenset()
 
     def named(self, source: str) -> str:
         """A source of a manifest as the project itself calls it."""
@@ -68,6 +71,12 @@ class Job:
     def namespace(self) -> str:
         """For objects that name none."""
         return self.inventory.namespace
+
+    @property
+    def applysets(self) -> frozenset[str]:
+        """The sets that the unit may take its objects from: its own project's, and those of the session's others."""
+        projects = {self.inventory.project, *self.owner.siblings}
+        return frozenset(Inventory(each, self.inventory.namespace).applyset for each in projects)
 
     @property
     def where(self) -> str:
@@ -156,7 +165,7 @@ def _plan(scope: Scope, job: Job, wanted: Sequence[Wanted], members: Sequence[Ob
     """What has to be sent. Raises: StepFailed when another project has one of the objects."""
     ours = {marks.key(marks.ref_of(live)): live for live in members}
     others = _look_up(scope, job.cluster, [each for each in wanted if marks.key(each.ref) not in ours])
-    allowed = ("", job.inventory.applyset)
+    allowed = {"", *job.applysets}
     taken = [(each, others[marks.key(each.ref)]) for each in wanted if marks.key(each.ref) in others]
     foreign = [(each, live) for each, live in taken if marks.label(live, marks.PART_OF) not in allowed]
     if foreign:
@@ -209,9 +218,7 @@ def _claimed(job: Job, foreign: Sequence[tuple[Wanted, Object]]) -> StepFailed:
 
 
 def _planned(job: Job, wanted: Wanted, live: Object | None) -> Planned:
-    is_adopted = live is not None and (
-        marks.is_adopted(live) or marks.label(live, marks.PART_OF) != job.inventory.applyset
-    )
+    is_adopted = live is not None and (marks.is_adopted(live) or marks.label(live, marks.PART_OF) not in job.applysets)
     body = marks.marked(
         wanted.body,
         applyset=job.inventory.applyset,

@@ -92,7 +92,8 @@ class Plan:
         main = (self.project.metadata.name, ".")
         project, folder = self.owners.get(unit, main)
         known = frozenset(each for each in self.known_units if self.owners.get(each, main)[0] == project)
-        return Owner(project, unit, known, elsewhere, folder)
+        projects = {self.owners.get(each, main)[0] for each in self.known_units}
+        return Owner(project, unit, known, elsewhere, folder, frozenset(projects - {project}))
 
     def home(self, artifact: str) -> Path:
         """What tells an artifact from one of the same name elsewhere, in whatever session it is built: its context."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from devloop.build import dockerfile
+from devloop.config import names
 from devloop.errors import StepFailed
 from devloop.setup.records import Source
 from devloop.setup.walk import Tree, below, join, parent
@@ -48,7 +49,8 @@ def exposed(text: str) -> tuple[int, ...]:
         if one.keyword == "EXPOSE"
         for each in one.text.split()
     ]
-    return tuple(int(found["port"]) for each in words if (found := _PORT.fullmatch(each)))
+    ports = (names.number(found["port"]) for each in words if (found := _PORT.fullmatch(each)))
+    return tuple(each for each in ports if each is not None and 0 < each < 65536)
 
 
 def _source(tree: Tree, path: str) -> Source:

@@ -96,6 +96,23 @@ def test_a_bug_is_exit_3_with_a_report_and_no_traceback(tmp_path: Path) -> None:
     assert __version__ in report
 
 
+def test_the_report_of_a_bug_has_no_secrets(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom devloop.cli import app, options, report\n"
+        "common = options.Common()\ncommon.outside.keep(['s3cr3t'], {})\n"
+        "def body(report):\n    try:\n        {}['s3cr3t']\n    except KeyError:\n        raise RuntimeError('no s3cr3t')\n"
+        "@app.app.command()\ndef boom() -> int:\n    return report.reporting(common, body)\n"
+        "sys.exit(app.run(['boom']))"
+    )
+    done = python(code, XDG_CACHE_HOME=str(tmp_path))
+    assert done.returncode == 3
+    assert "bug in devloop: RuntimeError: no ***" in done.stderr
+    log = (tmp_path / "devloop" / "bug.log").read_text()
+    assert "KeyError: '***'" in log
+    assert "RuntimeError: no ***" in log
+    assert "s3cr3t" not in done.stdout + done.stderr + log
+
+
 @pytest.mark.parametrize("flag", [[], ["--events"]])
 def test_schema_prints_what_is_committed(flag: list[str]) -> None:
     name = "events-v1.json" if flag else "devloop-v1.json"
@@ -126,3 +143,22 @@ def test_units_are_completed(command: str, tmp_path: Path) -> None:
         env={**os.environ, **environment},
     )
     assert done.stdout.split() == ["shop"], done.stderr
+
+
+def test_profiles_of_all_modules_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db/devloop.yaml").write_text("apiVersion: devloop/v1\nprofiles: [{name: small}, {name: both}]\n")
+    (tmp_path / "devloop.yaml").write_text(
+        "apiVersion: devloop/v1\nrequires: [db]\nbuild: {artifacts: [{image: a, context: db, custom: {command: x}}]}\n"
+        "profiles: [{name: both}, {name: large}]\n"
+    )
+    environment = {"_DEVLOOP_COMPLETE": "complete_bash", "COMP_WORDS": "devloop dev -p ", "COMP_CWORD": "3"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("devloop"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+    )
+    assert sorted(done.stdout.split()) == ["both", "large", "small"], done.stderr

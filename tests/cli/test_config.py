@@ -154,3 +154,44 @@ def test_secrets_are_in_no_event_and_no_error(folder: Path, capfd: pytest.Captur
     for args in (["config", "show"], ["config", "show", "--explain", "logs.exclude"], ["config", "validate"]):
         assert app.run(args) == 0
         assert "s3cr3t" not in "".join(capfd.readouterr())
+
+
+def test_a_profile_of_the_users_file_counts_where_a_project_has_it(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(folder, "profile: [two, of-another-project]\n")
+    assert value(capfd, "build.concurrency") == 2
+    monkeypatch.setenv("DEVLOOP_PROFILE", "of-another-project")
+    assert app.run(["config", "validate"]) == 2
+    assert "no profile is named `of-another-project`" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environment", "args", "said"),
+    [
+        ({}, [], "your settings, "),
+        ({"DEVLOOP_NAMESPACE": "env"}, [], "DEVLOOP_NAMESPACE of the environment"),
+        ({"DEVLOOP_NAMESPACE": "env"}, ["-n", "flag"], "--namespace"),
+    ],
+)
+def test_what_decides_instead_of_the_file_is_told(
+    folder: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    environment: dict[str, str],
+    args: list[str],
+    said: str,
+) -> None:
+    settings(folder, "namespace: user\n")
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    assert app.run(["config", "show", "--explain", "cluster.namespace", *args]) == 0
+    found = capfd.readouterr().out.splitlines()
+    assert found[0] == f"cluster.namespace = {(args or [*environment.values(), 'user'])[-1 if args else 0]}"
+    assert found[1].startswith(f"  from {said}")
+
+
+def test_a_namespace_that_is_none_reaches_no_cluster(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["delete", "--namespace", "../kube-system"]) == 2
+    assert "--namespace: `../kube-system` is no name of a namespace" in capfd.readouterr().err

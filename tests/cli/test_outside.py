@@ -46,6 +46,14 @@ def test_a_command_runs_once_for_each_content_of_its_inputs(tmp_path: Path) -> N
     assert (tmp_path / "runs").read_text() == "run\nrun\n"
 
 
+def test_a_command_has_the_secrets_that_it_names(tmp_path: Path) -> None:
+    command = Command("echo $KEY", tmp_path, env=(("KEY", "s3cr3t"),))
+    with Scope("test") as scope:
+        assert Outside().sources(scope, (), may_ask=False).run(command) == "s3cr3t"
+    assert "s3cr3t" not in repr(command)
+    assert "KEY" not in os.environ
+
+
 def test_a_command_that_fails_says_how(tmp_path: Path) -> None:
     with Scope("test") as scope, pytest.raises(StepFailed) as raised:
         Outside().sources(scope, (), may_ask=False).run(Command("echo no tags >&2; exit 7", tmp_path))

@@ -86,6 +86,7 @@ def test_a_value_is_explained(found: Loaded, path: str, said: tuple[object, str,
         ("build.artefacts", "build has no `artefacts`", "did you mean `artifacts`?"),
         ("build.artifacts[shop/ap].image", "build.artifacts has no `shop/ap`", "did you mean `shop/api`?"),
         ("deploy[7]", "deploy has no `7`", "there is k8s"),
+        ("deploy[²]", "deploy has no `²`", "there is k8s"),
         ("build..x", "`build..x` is no path", "for example `build.artifacts[0].image`"),
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from devloop.config.effective import explain
 from devloop.config.load import Loaded, load
 from devloop.config.profiles import NOWHERE, Facts
 from devloop.config.variables import NOTHING, Sources
@@ -131,7 +133,7 @@ def test_profiles_are_passed_on(tree: Path) -> None:
     assert deadline(app(tree)) == 300
     passing = APP.replace("../db]", "{path: ../db, profiles: [small]}]")
     loaded = app(tree, passing)
-    assert (deadline(loaded), loaded.active) == (7, (("db: small", "asked for"),))
+    assert (deadline(loaded), loaded.active) == (7, (("db: small", "required so at devloop.yaml:2:12"),))
     conditional = APP.replace("../db]", "{path: ../db, profiles: [{name: small, activatedBy: [laptop]}]}]")
     assert deadline(app(tree, conditional)) == 300
     assert deadline(app(tree, conditional, ("laptop",))) == 7
@@ -318,3 +320,71 @@ def test_where_a_value_is_written_is_known_of_every_module(tree: Path) -> None:
     chosen = app(tree, only=("db",))
     assert chosen.positions.where(("deploy", 0, "name")) == "../db/devloop.yaml:3:17"
     assert chosen.positions.where(("apiVersion",)) == "devloop.yaml:1:13"
+
+
+def test_a_secret_of_one_module_is_not_that_of_another_by_its_name(tree: Path) -> None:
+    (tree / "app/.env").write_text("TOKEN=one\n")
+    (tree / "db/.env").write_text("TOKEN=two\n")
+    text = "build: {artifacts: [{image: shop/%s, custom: {command: ./push $TOKEN}}]}\nvars: [{name: TOKEN, secret: true}]\n"
+    (tree / "db/devloop.yaml").write_text("apiVersion: devloop/v1\n" + text % "db")
+    loaded = app(tree, "apiVersion: devloop/v1\nrequires: [../db]\n" + text % "app")
+    commands = [each.custom.command for each in loaded.project.build.artifacts if each.custom]
+    said = [
+        subprocess.run(
+            ["sh", "-c", each.replace("./push", "echo")], env=loaded.exports, check=True, capture_output=True, text=True
+        )
+        for each in commands
+    ]
+    assert [each.stdout for each in said] == ["one\n", "two\n"]
+    alone = load(tree / "db/devloop.yaml").project.build.artifacts[0].custom
+    assert alone is not None
+    assert alone.command == commands[1]
+
+
+@pytest.mark.parametrize("value", ["${TOKEN}", "x-${TOKEN}"])
+def test_a_secret_that_is_passed_on_stays_one(tree: Path, value: str) -> None:
+    db = "build: {artifacts: [{image: shop/base, custom: {command: ./push $KEY}}]}\n"
+    (tree / "db/devloop.yaml").write_text("apiVersion: devloop/v1\n" + db)
+    text = requiring(
+        f"{{path: ../db, vars: {{KEY: '{value}'}}}}", "vars: [{name: TOKEN, default: s3cr3t, secret: true}]\n"
+    )
+    loaded = app(tree, text)
+    assert all("s3cr3t" not in repr(each) for each in loaded.project.build.artifacts)
+    assert loaded.exports == {"DEVLOOP_SECRET_db_KEY": value.replace("${TOKEN}", "s3cr3t")}
+
+
+def test_a_passed_value_says_where_it_comes_from(tree: Path) -> None:
+    (tree / "db/devloop.yaml").write_text(
+        "apiVersion: devloop/v1\nbuild: {artifacts: [{image: '${NAME}', docker: {}}]}\n"
+    )
+    loaded = app(tree, requiring("{path: ../db, vars: {NAME: b}}"))
+    assert explain(loaded, "build.artifacts[b].image").origins == ("NAME of requires, devloop.yaml:2:12",)
+    given = app(tree, sources=Sources({"NAME": "c"}))
+    assert explain(given, "build.artifacts[c].image").origins == ("--var NAME",)
+
+
+@pytest.mark.parametrize("db", ["apiVersion: devloop/v1\nprofiles: [\n", None])
+def test_a_module_that_cannot_be_read_is_told_before_a_profile_that_it_may_have(tree: Path, db: str | None) -> None:
+    file = tree / "db/devloop.yaml"
+    file.unlink() if db is None else file.write_text(db)
+    with pytest.raises(ConfigError) as raised:
+        app(tree, asked=("small",))
+    assert raised.value.missing == ((tree / "db",) if db is None else ())
+
+
+def test_a_value_says_which_module_s_profile_set_it(tree: Path) -> None:
+    loaded = app(tree, asked=("small", "laptop"))
+    found = explain(loaded, "deploy[db].readyDeadlineSeconds")
+    assert (found.profile, dict(loaded.active)[found.profile]) == ("db: small", "asked for")
+    alone = app(tree, APP.replace("build: {concurrency: 1}", "cluster: {namespace: x}"), ("laptop",), only=("db",))
+    found = explain(alone, "cluster.namespace")
+    assert (found.profile, dict(alone.active)[found.profile]) == ("laptop", "asked for")
+
+
+def test_a_variable_that_is_passed_on_in_vain_is_told(tree: Path) -> None:
+    db = "build: {artifacts: [{image: '${NAME}', docker: {}}]}\nvars: [{name: KNOWN, default: x}]\n"
+    (tree / "db/devloop.yaml").write_text("apiVersion: devloop/v1\n" + db)
+    passing = requiring("{path: ../db, vars: {NAME: b, KNOWN: c, NAEM: d}}")
+    assert app(tree, passing).warnings == (
+        "devloop.yaml:2:12: nothing in db names the variable NAEM that is passed on",
+    )

@@ -159,6 +159,11 @@ def test_what_is_wrong_with_a_profile_is_said_though_it_is_not_active(folder: Pa
         ("{op: move, path: /logs}", "`move` needs `from`"),
         ("{op: test, path: /build/concurrency, value: 3}", "another value is there"),
         ("{op: remove, path: /build/artifacts/4}", "there is a list of 1"),
+        ("{op: remove, path: /build/artifacts/²}", "there is a list of 1"),
+        ("{op: add, path: /build/artifacts/²/x, value: 1}", "there is a list of 1"),
+        ("{op: add, path: /build/artifacts/²}", "needs a `value`"),
+        ("{op: add, path: /build/artifacts/²², value: 1}", "a list takes it at 0 to 1"),
+        (f"{{op: remove, path: /build/artifacts/{'9' * 5000}}}", "there is no `/build/artifacts/999"),
     ],
 )
 def test_a_patch_that_leads_nowhere_is_refused_at_its_place(folder: Path, patch: str, said: str) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
+import shlex
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 from devloop.config.expansion import Malformed, escape, pieces
 from devloop.config.load import Loaded, load
 from devloop.config.profiles import NOWHERE
-from devloop.config.variables import Command, Sources
+from devloop.config.variables import Command, Sources, mask
 from devloop.errors import ConfigError, StepFailed
 
 SMALLEST = "apiVersion: devloop/v1\nmetadata: {name: shop}\ndeploy: [{manifests: [k8s/*.yaml]}]\n"
@@ -141,8 +145,52 @@ def test_a_secret_reaches_a_command_by_its_environment_alone(shop: Path) -> None
         + "test: [{image: a, custom: [{command: ./test $TOKEN}]}]\nvars: [{name: TOKEN, default: s3cr3t, secret: true}]\n"
     )
     found = loaded(shop, text)
-    assert found.project.test[0].custom[0].command == "./test $TOKEN"
-    assert (found.exports, found.secrets) == ({"TOKEN": "s3cr3t"}, ("s3cr3t",))
+    assert found.project.test[0].custom[0].command == (
+        "TOKEN=${TOKEN-$DEVLOOP_SECRET_shop_TOKEN}; export TOKEN; ./test $TOKEN"
+    )
+    assert (found.exports, found.secrets) == ({"DEVLOOP_SECRET_shop_TOKEN": "s3cr3t"}, ("s3cr3t",))
+
+
+def test_a_secret_reaches_commands_whose_output_is_a_value(shop: Path) -> None:
+    asked: list[Command] = []
+
+    def run(command: Command) -> str:
+        asked.append(command)
+        return "v7"
+
+    text = (
+        image("a${V}")
+        + "logs: {exclude: [!cmd 'ask $TOKEN']}\n"
+        + "vars: [{name: V, command: other $TOKEN}, {name: TOKEN, secret: true}]\n"
+    )
+    found = loaded(shop, text, Sources(run=run), dotenv="TOKEN=s3cr3t")
+    assert [each.env for each in asked] == [(("DEVLOOP_SECRET_shop_TOKEN", "s3cr3t"),)] * 2
+    assert "s3cr3t" not in repr(asked)
+    assert found.exports == {}
+
+
+@pytest.mark.parametrize("sources", [Sources(env={"TOKEN": "s3cr3t"}), Sources({"TOKEN": "s3cr3t"})])
+def test_a_secret_that_a_program_has_anyway_is_known_though_nothing_names_it(shop: Path, sources: Sources) -> None:
+    assert loaded(shop, "vars: [{name: TOKEN, secret: true}]\n", sources).secrets == ("s3cr3t",)
+
+
+HARD = """it's "50%\""""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        shlex.join(["docker", "build", "--build-arg", f"A={HARD}"]),
+        json.dumps({"a": HARD}),
+        f"https://user:{quote(HARD)}@host",
+        base64.b64encode(HARD.encode()).decode(),
+        repr([HARD]),
+    ],
+)
+def test_a_secret_is_masked_as_it_is_quoted(said: str) -> None:
+    masked = mask([HARD])(said)
+    assert "***" in masked
+    assert "50" not in masked
 
 
 def test_secrets_are_known_and_kept_out_of_problems(shop: Path) -> None:

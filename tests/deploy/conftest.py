@@ -76,13 +76,14 @@ class World:
         known: frozenset[str] = UNITS,
         held: tuple[tuple[Manifest, str], ...] = (),
         elsewhere: frozenset[marks.Key] | None = frozenset(),
+        siblings: frozenset[str] = frozenset(),
         consent: Consent = Consent(),  # noqa: B008 - frozen
     ) -> Applied:
         self._forget()
         applied, changed = apply(
             self.scope,
             self.door,
-            owner=Owner(project, unit, known, elsewhere),
+            owner=Owner(project, unit, known, elsewhere, siblings=siblings),
             namespace=self.namespace,
             manifests=manifests,
             images={},

@@ -208,6 +208,29 @@ def test_another_projects_object_is_not_taken(world: World) -> None:
     assert world.cluster.writes == []
 
 
+def test_an_object_that_moves_to_another_project_of_the_session_stays(world: World) -> None:
+    first = world.apply(config_map("a"), config_map("moves")).objects[1].live
+    second = world.apply(config_map("moves"), unit="b", project="blog", siblings=frozenset({"shop"})).objects[0].live
+    assert first["metadata"]["uid"] == second["metadata"]["uid"]
+    assert marks.annotation(second, marks.PROJECT) == f"{world.namespace}/blog"
+    assert not marks.is_adopted(second)
+    assert world.apply(config_map("a"), siblings=frozenset({"blog"})).pruned == ()
+    assert [str(each) for each in world.delete().deleted] == ["configmap/a"]
+    assert [str(each) for each in world.delete(project="blog").deleted] == ["configmap/moves"]
+
+
+def test_what_another_project_takes_over_at_this_moment_is_not_deleted(world: World) -> None:
+    world.apply(config_map("moves"))
+
+    def take_over(_ref: ObjectRef) -> None:
+        world.cluster.before_delete = lambda _ref: None
+        world.apply(config_map("moves"), unit="b", project="blog", siblings=frozenset({"shop"}))
+
+    world.cluster.before_delete = take_over
+    assert world.delete().deleted == ()
+    assert "moves" in world.names()
+
+
 def test_an_apply_that_has_begun_is_finished_though_it_is_cancelled(world: World) -> None:
     with Scope("step") as step:
         step_world = World(step, world.cluster, world.namespace)

@@ -124,7 +124,7 @@ def test_render_offline_asks_no_engine_and_takes_units(bare_devloop: Devloop, pr
         (("ls", "--all-projects", "k8s"), ("units are those of one project",)),
         (("history", "pod/a"), ("no unit or workload of this name is deployed", "there are none")),
         (("rollback", "k8s"), ("nothing of it is deployed that has revisions", "devloop ls")),
-        (("rollback", "--to", "first"), ("'--to'", "valid integer")),
+        (("rollback", "--to", "first"), ("'--to'", "valid int")),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else None,
 )

@@ -57,6 +57,18 @@ def test_a_configuration_that_is_named_has_to_be_there(devloop: Devloop) -> None
     assert devloop.run("doctor", "-f", "nowhere.yaml").code == 2
 
 
+def test_without_a_valid_configuration_the_cluster_of_the_settings_is_looked_at(
+    devloop: Devloop, project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "xdg/devloop").mkdir(parents=True)
+    (tmp_path / "xdg/devloop/config.yaml").write_text("registry: localhost:1\n")
+    done = devloop.at(project.folder).run("doctor", "-p", "none", env={"XDG_CONFIG_HOME": str(tmp_path / "xdg")})
+    assert done.code == 1
+    (wrong,) = done.of(kind="check", subject="configuration")
+    assert (wrong["verdict"], wrong["found"]) == ("problem", "no profile is named `none`")
+    assert "localhost:1" in done.of(kind="check", subject="images")[0]["found"]
+
+
 def test_each_mistake_of_the_configuration_is_a_finding(devloop: Devloop, project: Project) -> None:
     project.write("devloop.yaml", "apiVersion: devloop/v1\nbuild: {artifact: []}\ndeploy: 1\n")
     done = devloop.at(project.folder).run("doctor")

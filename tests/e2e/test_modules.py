@@ -63,6 +63,14 @@ def page(port: int) -> str:
     return http_get(port).text.strip()
 
 
+def names(kubectl: Kubectl, kind: str) -> set[str]:
+    return {each["metadata"]["name"] for each in kubectl.list(kind)}
+
+
+def config_map(name: str) -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"
+
+
 def owners(kubectl: Kubectl) -> dict[str, str]:
     found = {}
     for each in kubectl.list("deployments"):
@@ -161,6 +169,30 @@ def test_one_module_can_be_chosen(devloop: Devloop, shop: Shop, kubectl: Kubectl
     assert at.run("delete").code == 0
 
 
+def test_an_object_moves_from_one_module_to_another(devloop: Devloop, shop: Shop, kubectl: Kubectl) -> None:
+    at = shop.at(devloop, "app")
+    shop.app.write("k8s/moves.yaml", config_map("moves"))
+    assert at.run("run").code == 0
+
+    def uid() -> str:
+        (found,) = (each for each in kubectl.list("configmaps") if each["metadata"]["name"] == "moves")
+        return str(found["metadata"]["uid"])
+
+    before = uid()
+    os.rename(shop.app.folder / "k8s/moves.yaml", shop.db.folder / "k8s/moves.yaml")
+    alone = at.run("run", "-m", "e2e-db")
+    assert alone.code == 1
+    assert any("belongs to project" in each["error"] for each in alone.of(kind="step", state="failed"))
+    moved = at.run("run")
+    assert moved.code == 0, moved.stdout
+    assert at.run("diff").code == 0
+    assert uid() == before
+    assert at.run("delete", "-m", "e2e-app").code == 0
+    assert "moves" in names(kubectl, "configmaps")
+    assert at.run("delete").code == 0
+    assert "moves" not in names(kubectl, "configmaps")
+
+
 def test_a_repository_is_fetched_once_and_again_only_when_asked(bare_devloop: Devloop, shop: Shop) -> None:
     at = shop.at(bare_devloop, "app")
     first = at.run("modules", "--output", "json")
@@ -203,6 +235,37 @@ def test_a_project_that_is_required_later_may_be_mended_where_it_is_broken(
 
     shop.app.write("devloop.yaml", config.partition("requires:")[0])
     kubectl.wait_gone("deployments", "db")
+    dev.interrupt()
+    assert dev.wait().code == 130
+    kubectl.wait_gone()
+
+
+def test_what_a_module_misses_is_heard_of_when_it_comes(devloop: Devloop, shop: Shop, kubectl: Kubectl) -> None:
+    config = (shop.app.folder / "devloop.yaml").read_text().partition("requires:")[0]
+    shop.app.write("devloop.yaml", config + "requires: [../db]\n")
+    whole = (shop.db.folder / "devloop.yaml").read_text()
+    dev = shop.at(devloop, "app").start("dev")
+    dev.wait_event(kind="update", update=1, state="ready", timeout_s=120)
+
+    shop.db.write("devloop.yaml", whole.replace("[k8s/*.yaml]", "[k8s/*.yaml, more/*.yaml]"))
+    assert "more/*.yaml" in dev.wait_event(kind="error")["message"]
+    (shop.db.folder / "more").mkdir()
+    shop.db.write("more/settings.yaml", config_map("settings"))
+    eventually(lambda: "settings" in names(kubectl, "configmaps"), timeout_s=60)
+
+    since = len(dev.events)
+    shop.app.write("devloop.yaml", config + "requires: [../db, ../later]\n")
+    assert "no file or folder `../later`" in dev.wait_event(kind="error", since=since)["message"]
+    later = shop.folder / "later"
+    later.mkdir()
+    (later / "later.yaml").write_text(config_map("later"))
+    (later / "devloop.yaml").write_text(
+        "apiVersion: devloop/v1\n"
+    )  # which changes nothing, but is one more file to watch
+    shop.app.edit("second", "app")
+    eventually(lambda: page(shop.app.port) == "second", timeout_s=60)
+    (later / "devloop.yaml").write_text("apiVersion: devloop/v1\ndeploy: [{manifests: [later.yaml]}]\n")
+    eventually(lambda: "later" in names(kubectl, "configmaps"), timeout_s=60)
     dev.interrupt()
     assert dev.wait().code == 130
     kubectl.wait_gone()

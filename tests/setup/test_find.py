@@ -50,7 +50,9 @@ def test_other_names_are_no_dockerfiles(name: str) -> None:
 
 
 def test_the_last_stages_ports_count() -> None:
-    text = "FROM a\nEXPOSE 1\nFROM b\nEXPOSE 80 443/tcp 53/udp $PORT\nEXPOSE 8080\n"
+    text = (
+        "FROM a\nEXPOSE 1\nFROM b\nEXPOSE 80 443/tcp 53/udp $PORT\nEXPOSE 8080 99999 ² 0\n" + f"EXPOSE {'9' * 5000}\n"
+    )
     assert dockerfiles.exposed(text) == (80, 443, 8080)
 
 

@@ -15,7 +15,7 @@ from devloop.config.importing.around import Around
 from devloop.config.importing.build import suffix
 from devloop.config.importing.fields import Fields, listed, mapping, text
 from devloop.config.importing.templates import is_template
-from devloop.config.names import to_label
+from devloop.config.names import number, to_label
 from devloop.config.tree import List, Map, Node, Place, Scalar
 
 _IMAGE = re.compile(
@@ -230,7 +230,7 @@ def _plain(node: Node) -> object:
             return [_plain(each) for each in node.items]
         case Scalar(kind="flag"):
             return node.text.lower() == "true"
-        case Scalar(kind="whole") if node.text.lstrip("+-").isdigit():
+        case Scalar(kind="whole") if number(node.text.lstrip("+-")) is not None:
             return int(node.text)
         case Scalar(kind="number"):
             return float(node.text)

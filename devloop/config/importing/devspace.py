@@ -14,7 +14,7 @@ from devloop.config import model, tree
 from devloop.config.importing.fields import Fields, listed, mapping, text
 from devloop.config.importing.notes import Notes
 from devloop.config.importing.skaffold import Imported
-from devloop.config.names import without_tag
+from devloop.config.names import number, without_tag
 from devloop.config.paths import problem
 from devloop.config.tree import Map, Node, Scalar
 from devloop.errors import ConfigError
@@ -27,7 +27,7 @@ _PROGRAM = "DevSpace's pipelines are programs; devloop builds and deploys what i
 
 def convert(data: bytes, file: Path, shown: str) -> Imported:
     """What it builds, deploys and forwards. Raises: ConfigError when it cannot be read, or its version is another."""
-    read = tree.parse(data, shown)
+    read = tree.parse(data, shown, f"version: {_VERSION}")
     notes = Notes()
     config = Fields(read.root, "", notes)
     if config.text("version") != _VERSION:
@@ -174,7 +174,7 @@ def _forwards(dev: Fields) -> Iterator[Map]:
     for port in dev.records("ports"):
         local, _, remote = port.text("port").rpartition(":")
         port.done()
-        if not remote.isdigit():
+        if number(remote) is None:
             dev.notes.add(port.place, port.path, "a port is `PORT` or `LOCAL:PORT`")
             continue
         dev.notes.add(port.place, port.path, f"it is taken for one of deployment/{name}: check that")
@@ -182,7 +182,7 @@ def _forwards(dev: Fields) -> Iterator[Map]:
             port.place,
             ("resource", text(port.place, f"deployment/{name}")),
             ("port", Scalar(port.place, remote, "whole")),
-            ("localPort", Scalar(port.place, local, "whole") if local.isdigit() else None),
+            ("localPort", Scalar(port.place, local, "whole") if number(local) is not None else None),
         )
     dev.acknowledge()
     dev.notes.add(

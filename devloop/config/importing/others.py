@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from devloop.config.defaults import KINDS
 from devloop.config.importing.around import Around
 from devloop.config.importing.fields import Fields, listed, mapping, text
+from devloop.config.names import number
 from devloop.config.tree import Map, Scalar
 
 _NOT_THE_LOOP = "devloop runs no containers besides what it deploys; call it in a script after `devloop run`"
@@ -52,7 +53,7 @@ def forwards(around: Around, config: Fields) -> Iterator[Map]:
     for entry in config.records("portForward"):
         kind, name = entry.text("resourceType").lower(), around.templated(entry, "resourceName")
         port, local = entry.take("port"), entry.take("localPort")
-        is_number = isinstance(port, Scalar) and port.text.isdigit()
+        is_number = isinstance(port, Scalar) and number(port.text) is not None
         known = kind in KINDS or any(kind in names for names in KINDS.values())
         namespace, address = around.templated(entry, "namespace"), entry.take("address")
         entry.done()

@@ -24,11 +24,11 @@ from devloop.config.importing.templates import Spell
 from devloop.config.names import did_you_mean, is_label, to_label
 from devloop.config.paths import problem
 from devloop.config.tree import List, Map, Node, Place, Scalar
-from devloop.errors import ConfigError, Problem
+from devloop.errors import ConfigError, Problem, UsageError
 
 NAMES = ("skaffold.yaml", "skaffold.yml")
 _VERSIONS = ("v2beta29", "v3alpha1", *(f"v4beta{number}" for number in range(1, 15)))
-_VERSION = re.compile(r"v(\d+)(alpha|beta)?(\d*)")
+_VERSION = re.compile(r"v([0-9]{1,9})(alpha|beta)?([0-9]{0,9})")
 _RANKS = {"alpha": 0, "beta": 1, None: 2}
 
 
@@ -116,11 +116,20 @@ class _Reading:
             entry.done()
             if is_elsewhere:
                 continue
-            found = self.file(self._at(config, path.text)) if isinstance(path, Scalar) else self.files[config.file]
+            found = self._there(config, path, entry) if isinstance(path, Scalar) else self.files[config.file]
             self._check_names(entry, wanted, found)
             config.required += [
                 (each, active) for each in found if (each.name in wanted if wanted else each is not config)
             ]
+
+    def _there(self, config: _Config, path: Scalar, entry: Fields) -> list[_Config]:
+        """Raises: ConfigError when there is no such file."""
+        file = self._at(config, path.text)
+        try:
+            return self.file(file)
+        except UsageError as exc:
+            found = problem(path.place, exc.message, ("requires",), "a path is relative to the folder of this file")
+            raise ConfigError((found,), (file,)) from exc
 
     def _check_names(self, entry: Fields, wanted: Sequence[str], found: Sequence[_Config]) -> None:
         for name in wanted:

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from devloop.config import names
 from devloop.setup.compose.records import Port, Volume
 
 
@@ -18,8 +19,8 @@ def ports_of(value: object) -> Iterator[Port]:
     if isinstance(value, dict):
         published = value.get("published")
         yield Port(
-            int(value["target"]) if "target" in value else _no_port(),
-            int(published) if published else None,
+            _port(value.get("target")),
+            _port(published) if published else None,
             str(value.get("protocol", "tcp")).upper(),
         )
         return
@@ -31,14 +32,17 @@ def ports_of(value: object) -> Iterator[Port]:
         yield Port(number, shown[index] if len(shown) == len(numbers) else None, (protocol or "tcp").upper())
 
 
-def _no_port() -> int:
-    raise ValueError("no target")
+def _port(value: object) -> int:
+    number = names.number(str(value)) or 0
+    if not 0 < number < 65536:
+        raise ValueError(value)
+    return number
 
 
 def _range(text: str) -> list[int]:
     first, _, last = text.partition("-")
-    low, high = int(first), int(last or first)
-    if not 0 < low <= high < 65536 or high - low > 100:
+    low, high = _port(first), _port(last or first)
+    if not 0 <= high - low <= 100:
         raise ValueError(text)
     return list(range(low, high + 1))
 

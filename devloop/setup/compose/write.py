@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from devloop.config.names import to_label, without_tag
+from devloop.config.names import number, to_label, without_tag
 from devloop.render.manifests import to_yaml
 from devloop.setup.compose.records import Composition, Port, Service, Volume, object_name
 from devloop.setup.walk import Tree
@@ -124,12 +124,12 @@ class _Writer:
     def _security(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         user, _, group = self._service.user.partition(":")
-        if user.isdigit():
-            found["runAsUser"] = int(user)
+        if (uid := number(user)) is not None:
+            found["runAsUser"] = uid
         elif user:
             self._lose(f"`user: {user}`: Kubernetes wants a number")
-        if group.isdigit():
-            found["runAsGroup"] = int(group)
+        if (gid := number(group)) is not None:
+            found["runAsGroup"] = gid
         if self._service.capabilities:
             found["capabilities"] = {"add": list(self._service.capabilities)}
         return found

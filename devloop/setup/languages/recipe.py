@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from devloop.config import names
 from devloop.setup.walk import Tree, below, join
 
 USER = "65532:65532"  # a number, which needs no entry in the image's files
@@ -63,7 +64,7 @@ def port(texts: Iterable[str], *patterns: str) -> tuple[int, ...]:
     for text in texts:
         for pattern in patterns:
             for found in re.finditer(pattern, text):
-                number = int(found[1])
+                number = names.number(found[1]) or 0
                 if 0 < number < 65536:
                     return (number,)
     return ()

@@ -13,7 +13,7 @@ from devloop.config.decode import decode
 from devloop.config.importing import writing
 from devloop.config.load import find, load
 from devloop.config.profiles import Facts
-from devloop.errors import ConfigError, DevloopError, UsageError
+from devloop.errors import ConfigError, DevloopError
 from tests.config.importing.converting import HEAD, converted, plain
 from tests.config.importing.rows import ROWS
 
@@ -79,8 +79,18 @@ def test_what_is_wrong_in_it_is_noted_at_its_line(text: str, path: str, line: in
 
 
 def test_a_required_file_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(ConfigError, match="no file") as raised:
         converted("requires: [{path: nowhere}]")
+    assert raised.value.problems[0].where == "skaffold.yaml:3:19"
+    assert [each.name for each in raised.value.missing] == ["nowhere"]
+
+
+def test_what_is_left_out_is_told_with_the_problems_that_it_may_lead_to(shop: Path) -> None:
+    (shop / "skaffold.yaml").write_text(f"{HEAD}manifests: {{rawYaml: ['{{{{.GONE}}}}.yaml']}}\n")
+    with pytest.raises(ConfigError, match="nothing to build or deploy") as raised:
+        load(shop / "skaffold.yaml")
+    (note,) = raised.value.notes
+    assert "GONE is not set" in note
 
 
 def test_configurations_that_require_each_other_are_read_once() -> None:
