@@ -179,7 +179,9 @@ class AppliedObject:
 
 @dataclass(frozen=True)
 class Applied:
-    """A unit in the cluster. `images`: artifact name → ref that was written. `held`: why objects were left out, if any."""
+    """A unit in the cluster. `images`: artifact name → ref that was written. `held`: why objects were left out, if any. `postponed`: what
+    it no longer renders, and was not deleted because another unit may render it now.
+    """
 
     unit: str
     namespace: str
@@ -187,6 +189,7 @@ class Applied:
     images: tuple[tuple[str, str], ...] = ()
     pruned: tuple[ObjectRef, ...] = ()
     held: tuple[tuple[ObjectRef, str], ...] = ()
+    postponed: tuple[ObjectRef, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,13 @@ def apply(
     """
     job = Job(cluster, Inventory(owner.project, namespace), owner, consent, on_line, on_left or on_line)
     prepared = plan.prepare(scope, job, manifests, held)
-    before(any(each.is_due for each in prepared.planned) or bool(prepared.stale))
+    stale, postponed = (prepared.stale, ()) if owner.elsewhere is not None else ((), prepared.stale)
+    before(any(each.is_due for each in prepared.planned) or bool(stale))
     scope.check()
     # From here on the scope cannot stop it: half of a change is worse than one too many.
     with Scope(f"apply {owner.unit}") as uncancelled:
         objects = send(uncancelled, job, prepared)
-        pruned = _prune(uncancelled, job, prepared.stale)
+        pruned = _prune(uncancelled, job, stale)
     applied = Applied(
         owner.unit,
         namespace,
@@ -61,6 +62,7 @@ def apply(
         images=tuple(sorted(images.items())),
         pruned=tuple(pruned),
         held=prepared.waiting,
+        postponed=tuple(map(marks.ref_of, postponed)),
     )
     return applied, sum(each.is_changed for each in objects)
 

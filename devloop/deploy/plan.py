@@ -29,7 +29,7 @@ class Owner:
     project is deployed.
 
     `elsewhere`: what the other units render (as render.objects.identity calls it), which is theirs to take over, so it is not pruned;
-    None: not all of it can be told yet, so what units left behind that are no more is not pruned either.
+    None: not all of it can be told yet, so nothing is pruned: what it left behind is postponed, and what units did that are no more.
 
     `siblings`: other projects of the session. What the unit renders of theirs moved to it, for no two units render the same.
     """

@@ -29,6 +29,7 @@ from devloop.loop.messages import (
     UpdateStarted,
 )
 from devloop.loop.state import HELD, MANIFESTS, Have, Running, State
+from devloop.products import Applied
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -268,6 +269,8 @@ def _reason(state: State, node: Node) -> str:
             basis = state.basis(node)
             new = [name for name in basis if name != MANIFESTS and basis[name] not in (have.basis.get(name), HELD)]
             words = ["manifests changed"] if basis[MANIFESTS] != have.basis.get(MANIFESTS) else []
+            if isinstance(have.product, Applied) and have.product.postponed:
+                words.append("what it left behind is nobody's")
             return ", ".join([*words, *(f"new image {name}" for name in new)]) or state.reasons.get(
                 node.target, "again"
             )

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from devloop.graph import Graph, Node, image_target, image_test_target, unit_target
 from devloop.loop.messages import Update
-from devloop.products import Identity, Placed, Product, Rendered
+from devloop.products import Applied, Identity, Placed, Product, Rendered
 
 HELD = "held"  # in place of the ref of an image that is not to be had now: what uses it is left as it is
 MANIFESTS = ""  # the key of a basis under which the digest of the manifests stands
@@ -206,7 +206,14 @@ def _apply_basis(state: State, node: Node, wants: Mapping[Node, str | None]) -> 
 
 def _is_current(state: State, node: Node, want: str | None) -> bool:
     have = state.have.get(node)
-    return want is not None and have is not None and have.digest == want
+    return want is not None and have is not None and have.digest == want and not _can_prune_now(state, have.product)
+
+
+def _can_prune_now(state: State, product: Product) -> bool:
+    """Whether an apply left something behind that another unit might have rendered, and all of them were rendered since."""
+    if not isinstance(product, Applied) or not product.postponed:
+        return False
+    return all(Node(target, "render") in state.have for target in state.graph.unit_names)
 
 
 def _ref(product: Product) -> str:

@@ -117,11 +117,15 @@ def test_what_another_unit_renders_is_left_to_it(world: World) -> None:
     assert [each.name for each in applied.pruned] == ["goes"]
 
 
-def test_nothing_of_a_former_unit_goes_before_all_is_known(world: World) -> None:
+def test_nothing_goes_before_it_is_known_what_others_render(world: World) -> None:
     world.apply(config_map("a"), config_map("b"))
     world.apply(config_map("c"), config_map("d"), unit="v")
     applied = world.apply(config_map("c"), unit="v", known=frozenset({"v"}), elsewhere=None)
+    assert applied.pruned == ()
+    assert [each.name for each in applied.postponed] == ["d"]
+    applied = world.apply(config_map("c"), unit="v", known=frozenset({"u", "v"}))
     assert [each.name for each in applied.pruned] == ["d"]
+    assert applied.postponed == ()
 
 
 def test_what_is_kept_is_nothing_to_do(world: World) -> None:

@@ -135,3 +135,37 @@ def test_a_renamed_unit_and_a_moved_object_are_not_deleted(devloop: Devloop, fol
     folder.units(two=["k8s/b.yaml"], renamed=["k8s/a.yaml"])
     assert there.run("run").code == 0
     assert sorted(uids()) == ["a", "b"]
+
+
+def test_an_object_that_moves_to_a_unit_that_renders_late_stays_what_it_is(
+    devloop: Devloop, folder: Folder, kubectl: Kubectl
+) -> None:
+    folder.config_map("b")
+    folder.config_map("moves")
+    folder.config_map("goes")
+
+    def units(early: str, late: str) -> None:
+        custom = "  - name: {}\n    custom: {{command: 'sleep {}; cat {}', dependencies: {{paths: [k8s]}}}}\n"
+        folder.units()
+        with (folder.path / "devloop.yaml").open("a") as file:
+            file.write(custom.format("early", 0, early) + custom.format("late", 1, late))
+
+    def uids() -> dict[str, str]:
+        maps = kubectl.list("configmaps", "applyset.kubernetes.io/part-of")
+        return {each["metadata"]["name"]: each["metadata"]["uid"] for each in maps}
+
+    (folder.path / "k8s" / "separator").write_text("---\n")
+    units("k8s/a.yaml k8s/separator k8s/moves.yaml k8s/separator k8s/goes.yaml", "k8s/b.yaml")
+    there = devloop.at(folder.path)
+    assert there.run("run").code == 0
+    before = uids()
+    assert sorted(before) == ["a", "b", "goes", "moves"]
+    units("k8s/a.yaml", "k8s/b.yaml k8s/separator k8s/moves.yaml")
+    done = there.run("run")
+    assert done.code == 0
+    del before["goes"]
+    assert uids() == before
+    (again,) = [each for each in done.of(step="apply", target="deploy/early") if "nobody's" in each.get("reason", "")][
+        -1:
+    ]
+    assert again["state"] == "finished"

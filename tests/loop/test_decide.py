@@ -22,7 +22,7 @@ from devloop.loop.messages import (
     UpdateStarted,
 )
 from devloop.loop.state import Policy, State
-from devloop.products import Applied, Image, Met, Passed, Placed, Product, Ready, Rendered
+from devloop.products import Applied, Image, Met, ObjectRef, Passed, Placed, Product, Ready, Rendered
 
 A, B, U = "image/a", "image/b", "deploy/u"
 BUILD_A, PLACE_A, BUILD_B, PLACE_B = Node(A, "build"), Node(A, "place"), Node(B, "build"), Node(B, "place")
@@ -337,6 +337,23 @@ def test_a_unit_that_left_is_pruned_only_after_those_that_stayed_took_over_its_o
     assert Forget(U) not in actions
     driver.done(Node("deploy/v", "render"))
     assert Forget(U) in driver.done(Node("deploy/v", "apply"))
+
+
+def test_what_was_left_behind_is_pruned_once_all_units_are_rendered() -> None:
+    driver = Driver(Graph({}, {"u": (), "v": ()}), uses=frozenset())
+    render_v, apply_v = Node("deploy/v", "render"), Node("deploy/v", "apply")
+    driver.tell(Changed({U: "1", "deploy/v": "1"}))
+    driver.done(RENDER)
+    left = Applied("u", "", (), postponed=(ObjectRef("v1", "ConfigMap", "", "c"),))
+    actions = driver.tell(Done(APPLY, driver.starts[APPLY].digest, left))
+    assert nodes(actions, Start) == [READY]  # while v may have taken it over
+    driver.done(READY)
+    assert set(nodes(driver.done(render_v), Start)) == {apply_v, APPLY}
+    assert driver.starts[APPLY].reason == "what it left behind is nobody's"
+    assert nodes(driver.done(APPLY), Start) == []
+    driver.done(apply_v)
+    driver.settle()
+    assert driver.state.is_all_current
 
 
 def test_a_second_save_of_a_target_on_its_way_joins_its_update() -> None:
