@@ -43,15 +43,14 @@ echo --
 ctr snapshots --snapshotter "$snapshotter" ls
 """
 
-# An import that failed may leave the name behind (containerd 1.6 stores it before unpacking), and the kubelet would believe it. The
-# kubelet sees an image when containerd's CRI plugin has, which its label tells; it follows within milliseconds.
+# An import that failed may leave the name behind (containerd 1.6 stores it before unpacking), and the kubelet would believe it. Where
+# the image is there all the same, another session brought it meanwhile, and the name is theirs. The kubelet sees an image when
+# containerd's CRI plugin has, which its label tells; it follows within milliseconds.
 _LOAD = """
 name=$1 snapshotter=$2 top=$3
 is_unpacked() { [ -z "$top" ] || ctr snapshots --snapshotter "$snapshotter" info "$top" >/dev/null; }
-if [ -n "$(ctr images ls -q name=="$name")" ] && is_unpacked; then
-  echo there
-  exit 0
-fi
+is_there() { [ -n "$(ctr images ls -q name=="$name")" ] && is_unpacked && echo there; }
+! is_there || exit 0
 # The server's own way of importing unpacks for its default snapshotter only; the client's for any.
 local=
 if [ "$snapshotter" != overlayfs ] && ctr images import --help 2>&1 | grep -q -e --local; then local=--local; fi
@@ -63,6 +62,7 @@ if ctr images import $local --snapshotter "$snapshotter" - >&2 && is_unpacked; t
   done
   case $row in *"$name"*) exit 0 ;; esac
 fi
+! is_there || exit 0
 ctr images rm "$name" >/dev/null 2>&1
 exit 1
 """

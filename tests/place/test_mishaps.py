@@ -13,14 +13,16 @@ from typing import IO
 import pytest
 
 from devloop.errors import StepFailed
+from devloop.place import node
 from devloop.place.node import NodeFull
 from devloop.place.nodes import NodesPlacer
-from devloop.place.oci import Content
+from devloop.place.oci import Content, chain_ids
 from devloop.place.saved import from_save
 from devloop.products import Image, Placed
 from devloop.refs import full_name
 from devloop.scope import Scope
 from devloop.stages import Container, Engine, EngineImage
+from tests.e2e.web import eventually
 from tests.place.spare import await_containerd, docker, file_on, image_of, spare_node
 from tests.place.test_real_node import Shop, shop
 
@@ -81,6 +83,25 @@ def test_two_sessions_place_the_same_and_each_other_s_images_at_once(shop: Shop,
     for number, image in enumerate(images):
         assert file_on(spare, full_name(image.ref), "app/version") == f"{shop.repository} v{number}\n"
         assert [place(placer, shop, image)[1] for placer in placers] == [False, False]
+
+
+def test_a_load_that_breaks_off_leaves_what_another_session_placed_meanwhile(shop: Shop, spare: Container) -> None:
+    place(NodesPlacer([spare]), shop, shop.build("v1", base="busybox:1.37"))
+    image = shop.build("v2", base="busybox:1.37")
+    top = chain_ids(shop.diff_ids(image))[-1]
+
+    def broken_off() -> Iterator[bytes]:
+        eventually(lambda: "images import" in docker("top", spare.name), timeout_s=30, what="the import")
+        assert place(NodesPlacer([spare]), shop, image)[1]
+        yield b"not a tar" * 100
+
+    with Scope("load") as scope:
+        name = full_name(image.ref)
+        was_sent = node.load(
+            scope, shop.tools, spare, name=name, snapshotter="overlayfs", top=top, archive=broken_off()
+        )
+    assert not was_sent
+    assert file_on(spare, name, "app/version") == f"{shop.repository} v2\n"
 
 
 def test_a_full_disk_on_the_node_is_said_and_leaves_no_name(shop: Shop) -> None:
