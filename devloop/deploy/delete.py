@@ -71,7 +71,8 @@ def delete(
             on_line(f"{ref} is still being deleted: a finalizer holds it")
         remaining = {ref for ref, _ in removed.kept} - removed.released | set(removed.lasting)
         if not remaining and len(members) == len(everything):
-            cluster.delete(scope, inventory.parent)
+            # Only as it was read: another session may have made it name more since, for objects that it writes now.
+            cluster.delete(scope, inventory.parent, resource_version=contents.version)
     except ApiRefusal as exc:
         raise StepFailed(
             f"the cluster refused: {exc.message}", where=f"project {project} in namespace {namespace}"

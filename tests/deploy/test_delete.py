@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from devloop.deploy import marks
+from devloop.deploy.inventory import Contents, Inventory
+from devloop.products import ObjectRef
 from tests.deploy.conftest import World, config_map, manifest
 
 
@@ -81,3 +83,20 @@ def test_what_a_controller_copied_our_label_to_is_not_ours(world: World) -> None
     copy = config_map("copy", namespace=world.namespace, labels=labels, ownerReferences=[reference])
     world.cluster.apply(world.scope, copy.object)
     assert list(map(str, world.delete(is_dry_run=True).deleted)) == ["configmap/a"]
+
+
+def test_an_inventory_that_another_session_grows_meanwhile_stays(world: World) -> None:
+    world.apply(config_map("a"))
+    grown: list[str] = []
+
+    def grow(ref: ObjectRef) -> None:
+        if ref.name == "a" and not grown:
+            grown.append(ref.name)
+            mine = Inventory("shop", world.namespace)
+            known = mine.read(world.scope, world.door)
+            mine.grow(world.scope, world.door, known, Contents(frozenset({("v1", "Secret")}), known.namespaces))
+
+    world.cluster.before_delete = grow
+    world.delete()
+    assert world.names() == {"devloop-shop"}
+    assert ("v1", "Secret") in Inventory("shop", world.namespace).read(world.scope, world.door).kinds
