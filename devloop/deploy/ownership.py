@@ -7,6 +7,7 @@ would own what it was asked to give back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from devloop.deploy import fields, marks
@@ -33,10 +34,11 @@ def take_whole(scope: Scope, cluster: Cluster, live: Object) -> Object:
     return live
 
 
-def release(scope: Scope, cluster: Cluster, live: Object) -> bool:
+def release(scope: Scope, cluster: Cluster, live: Object, still: Callable[[Object], bool] = lambda _live: True) -> bool:
     """Gives the object back: without devloop's marks, its fields owned by devloop no longer. Blocks. Raises: ApiRefusal.
 
-    False when it cannot be, because it is gone or changes all the time.
+    `still`: asked of an object that changed meanwhile. False when it cannot be, because it is gone, not so any more, or changes all the
+    time.
     """
     ref = marks.ref_of(live)
     for _ in range(_ATTEMPTS):
@@ -49,7 +51,7 @@ def release(scope: Scope, cluster: Cluster, live: Object) -> bool:
             if exc.code != 409:
                 raise
         current = cluster.get(scope, ref)
-        if current is None:
+        if current is None or not still(current):
             return False
         live = current
     return False

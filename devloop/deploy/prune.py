@@ -66,15 +66,16 @@ def remove(
 ) -> Removed:
     """Deletes the members backwards in order, a wave after another.
 
-    `still`: asked of each object as it is just before it is deleted. `patience_s`: how long in all to wait until they are gone, each
-    wave before the next; 0: not at all. Blocks; the scope ends it between two objects. Raises: ApiRefusal, Unavailable.
+    `still`: asked of each object as it is just before it is deleted, or given back though it changed meanwhile. `patience_s`: how long in
+    all to wait until they are gone, each wave before the next; 0: not at all. Blocks; the scope ends it between two objects.
+    Raises: ApiRefusal, Unavailable.
     """
     going, staying = split(members, asked)
     released = parallel.each(
         scope,
         "release",
         [live for live, why in staying if why == ADOPTED],
-        lambda scope, live: _release(scope, cluster, live),
+        lambda scope, live: _release(scope, cluster, live, still),
     )
     deleted: list[ObjectRef] = []
     lasting: list[ObjectRef] = []
@@ -113,8 +114,8 @@ def _is_held_up(live: Object | None) -> bool:
     )
 
 
-def _release(scope: Scope, cluster: Cluster, live: Object) -> ObjectRef | None:
+def _release(scope: Scope, cluster: Cluster, live: Object, still: Callable[[Object], bool]) -> ObjectRef | None:
     try:
-        return marks.ref_of(live) if ownership.release(scope, cluster, live) else None
+        return marks.ref_of(live) if ownership.release(scope, cluster, live, still) else None
     except ApiRefusal:
         return None  # the marks do no harm; the object keeps being reported

@@ -6,6 +6,7 @@ from typing import Any
 
 from devloop.deploy import marks, prune
 from devloop.products import Object
+from tests.deploy.conftest import World, config_map
 
 
 def live(name: str, *, unit: str = "u", kind: str = "ConfigMap", **metadata: Any) -> Object:
@@ -49,3 +50,14 @@ def test_precious_protected_and_adopted_objects_stay_unless_they_are_named() -> 
     going, staying = prune.split(members, {"namespace/space", "configmap/safe", "configmap/old"})
     assert staying == []
     assert len(going) == 4
+
+
+def test_an_adopted_object_that_another_unit_takes_over_meanwhile_is_not_given_back(world: World) -> None:
+    world.cluster.apply(world.scope, config_map("old", namespace=world.namespace).object)
+    stale = world.apply(config_map("old")).objects[0].live
+    world.apply(config_map("old"), unit="v")
+    removed = prune.remove(
+        world.scope, world.door, [stale], still=lambda each: marks.annotation(each, marks.UNIT) == "u"
+    )
+    assert removed.released == frozenset()
+    assert marks.annotation(world.live("ConfigMap", "old"), marks.UNIT) == "v"
