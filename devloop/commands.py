@@ -6,6 +6,7 @@ command does.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from devloop.scope import Cancelled, Scope
 from devloop.stages import Completed, Tools
 
 SHOWN_LINES = 20
+_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 
 
 def inputs(
@@ -50,6 +52,11 @@ def inputs(
     )
 
 
+def is_for_here(systems: Sequence[str]) -> bool:
+    """Whether a command that is for these systems (`os`; none: for all) is for this one."""
+    return not systems or _SYSTEMS.get(sys.platform) in systems
+
+
 def ending(code: int) -> str:
     """How a command that failed ended, in words."""
     return f"exit code {code}" if code > 0 else f"killed by signal {-code}"
@@ -61,6 +68,20 @@ class TimedOut(Exception):
     def __init__(self, tail: Sequence[str]) -> None:
         super().__init__()
         self.tail = tuple(tail)
+
+
+def late_hook(hook: model.Hook | model.UnitHook, late: TimedOut, *, where: str) -> StepFailed:
+    """The failure of a hook that took too long. `where`: its place in the configuration."""
+    message = f"the hook did not end within {hook.timeout_seconds} s: {hook.command}"
+    return StepFailed(message, where=where, hint="`timeoutSeconds` gives it longer", evidence=late.tail)
+
+
+def failed_hook(
+    hook: model.Hook | model.UnitHook, code: int, tail: Sequence[str], *, where: str, hint: str
+) -> StepFailed:
+    """The failure of a hook that ended badly. `tail`: the last lines that it wrote; `hint`: how it was run."""
+    message = f"the hook failed: {ending(code)}: {hook.command}"
+    return StepFailed(message, where=where, hint=hint, evidence=tuple(tail))
 
 
 def run(

@@ -7,7 +7,6 @@ the other, each in a process group of its own, and knows nothing of digests: who
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from devloop.errors import StepFailed
 from devloop.scope import Scope
 from devloop.stages import BuildJob, Tools
 
-_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 MOST_RESTARTS = 5
 
 
@@ -40,7 +38,7 @@ def run(scope: Scope, job: BuildJob, when: str, base: Path, tools: Tools, *, was
     hooks = job.artifact.hooks or model.Hooks()
     listed: Sequence[model.Hook] = hooks.before if when == "before" else hooks.after
     for number, hook in enumerate(listed):
-        if (was_built or hook.always) and (not hook.os or _SYSTEMS.get(sys.platform) in hook.os):
+        if (was_built or hook.always) and commands.is_for_here(hook.os):
             folder = job.context if hook.dir is None else base / hook.dir
             _run(scope, _Run(hook, f"hooks.{when}[{number}] of {job.artifact.image}", folder), _environment(job), tools)
 
@@ -73,19 +71,10 @@ def _run(scope: Scope, each: _Run, environment: Mapping[str, str], tools: Tools)
             tools=tools,
         )
     except commands.TimedOut as late:
-        raise StepFailed(
-            f"the hook did not end within {hook.timeout_seconds} s: {hook.command}",
-            where=each.where,
-            hint="`timeoutSeconds` gives it longer",
-            evidence=late.tail,
-        ) from None
+        raise commands.late_hook(hook, late, where=each.where) from None
     if done.code != 0:
-        ending = f"exit code {done.code}" if done.code > 0 else f"killed by signal {-done.code}"
-        raise StepFailed(
-            f"the hook failed: {ending}: {hook.command}",
-            where=each.where,
-            hint=f"it runs with `sh -c` in {each.folder}",
-            evidence=done.tail,
+        raise commands.failed_hook(
+            hook, done.code, done.tail, where=each.where, hint=f"it runs with `sh -c` in {each.folder}"
         )
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from devloop import commands
 from devloop.config import model
 from devloop.errors import StepFailed
 from devloop.scope import Scope
@@ -100,9 +101,8 @@ def explain(
                     f"{tool}: {found['cause']}", where=place, hint=f"it ran as: {done.command}", evidence=_last(shown)
                 )
     said = said or next((found["cause"] for found in map(_CAUSE.match, shown) if found), "")
-    ending = f"exit code {done.code}" if done.code > 0 else f"killed by signal {-done.code}"
     return StepFailed(
-        f"{tool}: {said or ending}",
+        f"{tool}: {said or commands.ending(done.code)}",
         where=f"image/{artifact.image}",
         hint=f"it ran as: {done.command}",
         evidence=_last(shown),

@@ -8,7 +8,6 @@ again only when they, or the objects that it ran for, are others.
 from __future__ import annotations
 
 import hashlib
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,8 +27,6 @@ from devloop.render.manifests import to_yaml
 from devloop.scope import Scope
 from devloop.stages import Cluster, Inside
 from devloop.store.passes import Passes
-
-_SYSTEMS = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class UnitHooks:
     def _maybe(self, scope: Scope, run: _Run, *, is_first: bool = False, is_remembered: bool = False) -> None:
         """Runs the hook, if it is for this system and did not end well for the same before."""
         hook = run.hook
-        if hook.os and _SYSTEMS.get(sys.platform) not in hook.os:
+        if not commands.is_for_here(hook.os):
             return
         digest = self._digest(run) if hook.inputs or is_remembered else ""
         place = f"{self._context} {self._around.namespace} {run.where}"
@@ -155,9 +152,10 @@ class UnitHooks:
                 tools=tools,
             )
         except commands.TimedOut as late:
-            raise _late(run, late) from None
+            raise commands.late_hook(run.hook, late, where=run.where) from None
         if done.code != 0:
-            raise _failed(run, done.code, f"it runs with `sh -c` in {folder}", done.tail)
+            hint = f"it runs with `sh -c` in {folder}"
+            raise commands.failed_hook(run.hook, done.code, done.tail, where=run.where, hint=hint)
         return True
 
     def _in_container(self, scope: Scope, run: _Run, is_first: bool) -> bool:
@@ -186,12 +184,13 @@ class UnitHooks:
             with commands.limited(scope, run.hook.timeout_seconds, last) as limited:
                 code = cluster.execute(limited, inside, ["env", *variables, "sh", "-c", run.hook.command], lines.take)
         except commands.TimedOut as late:
-            raise _late(run, late) from None
+            raise commands.late_hook(run.hook, late, where=run.where) from None
         except ConnectionError as exc:
             raise StepFailed(f"the hook cannot run in {run.hook.resource}: {exc}", where=run.where) from exc
         lines.end()
         if code:
-            raise _failed(run, code, f"it runs with `sh -c` in pod {inside.pod}", tuple(last))
+            hint = f"it runs with `sh -c` in pod {inside.pod}"
+            raise commands.failed_hook(run.hook, code, tuple(last), where=run.where, hint=hint)
         return True
 
     def _container(self, scope: Scope, cluster: Cluster, hook: model.UnitHook) -> Inside | str:
@@ -240,14 +239,3 @@ def _where(unit: model.Unit, when: str, index: int) -> str:
 def _written(live: Mapping[str, object]) -> str:
     """What devloop last made of the object."""
     return marks.annotation(live, marks.DIGEST)
-
-
-def _late(run: _Run, late: commands.TimedOut) -> StepFailed:
-    message = f"the hook did not end within {run.hook.timeout_seconds} s: {run.hook.command}"
-    return StepFailed(message, where=run.where, hint="`timeoutSeconds` gives it longer", evidence=late.tail)
-
-
-def _failed(run: _Run, code: int, hint: str, tail: tuple[str, ...]) -> StepFailed:
-    return StepFailed(
-        f"the hook failed: {commands.ending(code)}: {run.hook.command}", where=run.where, hint=hint, evidence=tail
-    )
