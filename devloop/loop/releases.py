@@ -87,7 +87,8 @@ def strays(plan: Plan, namespace: str, unit: model.Unit, owned: Iterable[Release
             continue  # perhaps under another unit's name: that unit takes it over
         if release.unit == unit.name and not is_release(unit):
             raise _still_a_release(release)
-        if release.unit not in plan.owner(unit.name).known_units or is_release(plan.units.get(release.unit, unit)):
+        named = plan.units.get(release.unit)  # None: it is known, and not of this session; whoever has it decides
+        if release.unit not in plan.owner(unit.name).known_units or (named is not None and is_release(named)):
             found.append(release)
     return found
 
