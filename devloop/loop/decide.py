@@ -249,7 +249,16 @@ def _start_owed(state: State) -> tuple[State, tuple[Action, ...]]:
     # A test runs for its image or for its own inputs: why it ran once is not why it runs the next time.
     tests = {each.node.target for each in starts if isinstance(each, Start) and each.node.step == "test"}
     reasons = {target: why for target, why in state.reasons.items() if target not in tests}
-    return replace(state, running=running, failed=failed, reasons=reasons), tuple(starts)
+    have = _outdated(
+        state, {each.node.target for each in starts if isinstance(each, Start) and each.node.step == "apply"}
+    )
+    return replace(state, have=have, running=running, failed=failed, reasons=reasons), tuple(starts)
+
+
+def _outdated(state: State, targets: set[str]) -> Mapping[Node, Have]:
+    """What is had once these units are being applied: in the cluster is no longer what was, even if that is wanted again."""
+    nodes = {Node(target, step) for target in targets for step in ("apply", "ready")}
+    return {node: replace(have, digest="") if node in nodes else have for node, have in state.have.items()}
 
 
 def _reason(state: State, node: Node) -> str:

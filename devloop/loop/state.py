@@ -23,7 +23,9 @@ Basis = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Have:
-    """What a node last achieved. `digest`: of what it was made from. `basis`: for an apply, what it was made from in detail."""
+    """What a node last achieved. `digest`: of what it was made from; empty once its unit is being applied anew, for then that
+    no longer holds. `basis`: for an apply, what it was made from in detail.
+    """
 
     digest: str
     product: Product

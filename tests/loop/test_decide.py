@@ -350,7 +350,7 @@ def test_what_was_left_behind_is_pruned_once_all_units_are_rendered() -> None:
     driver.done(READY)
     assert set(nodes(driver.done(render_v), Start)) == {apply_v, APPLY}
     assert driver.starts[APPLY].reason == "what it left behind is nobody's"
-    assert nodes(driver.done(APPLY), Start) == []
+    assert nodes(driver.done(APPLY), Start) == [READY]  # looked after anew, as after every apply
     driver.done(apply_v)
     driver.settle()
     assert driver.state.is_all_current
@@ -459,3 +459,26 @@ def test_without_the_step_nothing_is_tested() -> None:
     driver = Driver(Graph({"a": (), "b": ()}, {"u": ()}, frozenset({"build", "place"}), tests=frozenset({"a"})))
     driver.edit(a="1", b="1", test="1")
     assert nodes(driver.done(BUILD_A), Start) == [PLACE_A]
+
+
+def test_what_is_put_back_while_it_rolls_out_is_waited_for_again() -> None:
+    driver = settled()
+    driver.edit(u="2")
+    driver.done(RENDER)
+    driver.done(APPLY)
+    driver.fail(READY)
+    driver.edit(u="1")
+    driver.done(RENDER)
+    assert nodes(driver.done(APPLY), Start) == [READY]
+    assert not driver.state.is_all_current
+    assert any(isinstance(each, UpdateEnded) and each.is_ready for each in driver.done(READY))
+
+
+def test_what_is_put_back_after_an_apply_failed_is_applied_again() -> None:
+    driver = settled()
+    driver.edit(u="2")
+    driver.done(RENDER)
+    driver.fail(APPLY)
+    driver.edit(u="1")
+    assert nodes(driver.done(RENDER), Start) == [APPLY]
+    assert nodes(driver.done(APPLY), Start) == [READY]
