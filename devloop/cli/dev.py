@@ -215,6 +215,8 @@ class Development:
         except DevloopError as exc:
             self._take_broken(exc, at_s, files)
             return
+        if self._said:
+            self._report.emit(events.Notice(message="the configuration is valid again", is_answer=True))
         self._is_config_broken, self._said, self._mending = False, "", frozenset()
         fixed = _what_needs_a_restart(self._loaded, loaded)
         if fixed:

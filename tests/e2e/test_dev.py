@@ -171,6 +171,7 @@ def test_a_changed_config_is_taken_over_and_a_broken_one_is_not(
     answers(pair, "still watching", "web")
     pods = kubectl.pod_uids("app=web")
     pair.write("devloop.yaml", pair.config().replace("k8s/*.yaml", "k8s/web.yaml"))
+    dev.wait_event(kind="notice", message="the configuration is valid again")
     eventually(lambda: kubectl.get("deployment", "api") is None, what="api is pruned")
     dev.wait_event(kind="update", update=3, state="ready")
     assert kubectl.pod_uids("app=web") == pods
