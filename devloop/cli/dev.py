@@ -16,6 +16,7 @@ from devloop import events, graph
 from devloop.cli import session, trigger
 from devloop.cli.delete import delete_owned, helm_of
 from devloop.cli.options import Common, Watch
+from devloop.cli.presence import Presence
 from devloop.cli.report import INTERRUPTED, Report, reporting
 from devloop.config.load import Loaded
 from devloop.deploy import delete as deploy_delete
@@ -46,17 +47,27 @@ def dev(
     def body(report: Report) -> int:
         loaded = session.load(common, report)
         cluster = session.connect(common, loaded.project, report)
+        presence = Presence(cluster, report)
         with Scope("dev") as scope, report.interrupts.during(scope.cancel):
             cluster.version(scope)
             live = Development(
-                scope, common, loaded, cluster, report, watch=watch, is_testing=is_testing, consent=consent
+                scope,
+                common,
+                loaded,
+                cluster,
+                report,
+                presence=presence,
+                watch=watch,
+                is_testing=is_testing,
+                consent=consent,
             )
             try:
                 live.run()
             finally:
                 scope.cancel()
-        if not keep:
-            _clean_up(cluster, live.owners, report)
+        owners = presence.leave(live.owners)
+        if owners and not keep:
+            _clean_up(cluster, owners, report)
         return INTERRUPTED
 
     return reporting(common, body)
@@ -77,6 +88,7 @@ class Development:
         cluster: Cluster,
         report: Report,
         *,
+        presence: Presence,
         watch: Watch,
         is_testing: bool,
         consent: Consent,
@@ -86,6 +98,7 @@ class Development:
         self._loaded = loaded
         self._cluster = cluster
         self._report = report
+        self._presence = presence
         doors = session.open_doors(scope, cluster)
         if doors.pods is None:
             raise TypeError("dev has a cluster, so it has pods")
@@ -124,6 +137,7 @@ class Development:
         """Watches, then looks, then loops: an edit at any time is either seen by the look or reported by the watch."""
         current, tracker = self._session, self._session.tracker
         current.started("dev")
+        self._presence.join(self.owners)
         self._configured()
         self._forwards.listen(self._loaded.project.port_forward, self._cluster.namespace)
         self._watch(tracker.survey(self._scope, current.steps.listings()))
@@ -240,6 +254,7 @@ class Development:
         """Turns the session into that of another project."""
         current = self._session
         # What a unit that is gone left behind is pruned by `forgotten`, once the others took over what they render now.
+        self._presence.join(self.owners)
         before = current.steps.plan
         plan = session.plan(loaded, loaded.project.dev_overrides)
         owners = {**before.owners, **plan.owners}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -185,4 +186,22 @@ def test_keep_leaves_it_running(devloop: Devloop, project: Project, kubectl: Kub
     assert dev.wait().code == 130
     assert kubectl.snapshot() == before
     assert devloop.at(project.folder).run("delete").code == 0
+    kubectl.wait_gone()
+
+
+def test_of_two_sessions_of_a_project_only_the_last_one_deletes(
+    devloop: Devloop, project: Project, kubectl: Kubectl
+) -> None:
+    first = started(devloop, project)
+    second = started(devloop, project)
+    told = second.wait_event(lambda event: "runs already" in event["message"], kind="notice")
+    assert f"as process {first.pid}" in told["message"]
+    second.send(signal.SIGINT)
+    assert second.wait(30).code == 130
+    assert [each for each in second.events if each["kind"] == "removed"] == []
+    left = [each["message"] for each in second.events if each["kind"] == "notice"][-1]
+    assert f"stays: process {first.pid} goes on with it" in left
+    answers(project, "first")
+    first.send(signal.SIGINT)
+    assert first.wait(30).code == 130
     kubectl.wait_gone()
