@@ -82,13 +82,21 @@ def find(start: Path | None) -> Path:
     if os.path.isdir(asked):
         file = next((asked / name for name in (*NAMES, *skaffold.NAMES) if os.path.isfile(asked / name)), None)
         if file is None:
-            raise UsageError(f"no devloop.yaml in {shown(asked)}", hint=_SMALLEST)
+            raise UsageError(f"no devloop.yaml in {shown(asked)}", hint=_above(asked) or _SMALLEST)
         return file
     if not os.path.exists(asked):
         raise UsageError(
             f"no file {shown(asked)}", hint=_SMALLEST if asked.name in NAMES else "`-f` names the configuration"
         )
     return asked
+
+
+def _above(folder: Path) -> str:
+    """Where one is that may be meant: in a folder above."""
+    for each in folder.parents:
+        if found := next((name for name in (*NAMES, *skaffold.NAMES) if os.path.isfile(each / name)), None):
+            return f"{found} is in {each}: change to it, or give `-f {os.path.relpath(each, Path.cwd())}`"
+    return ""
 
 
 def load(

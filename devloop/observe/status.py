@@ -317,7 +317,7 @@ def _written_at(live: Object) -> str:
 
 def _vanished() -> Verdict:
     message = "was deleted while devloop waited for it"
-    return Verdict("failed", message, containers.Finding(message, "Deleted", "run again to have it back"))
+    return Verdict("failed", message, containers.Finding(message, "Deleted", "start devloop again to have it back"))
 
 
 def _progress(verdicts: Sequence[tuple[AppliedObject, Verdict]]) -> str:

@@ -195,3 +195,14 @@ def test_what_decides_instead_of_the_file_is_told(
 def test_a_namespace_that_is_none_reaches_no_cluster(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert app.run(["delete", "--namespace", "../kube-system"]) == 2
     assert "--namespace: `../kube-system` is no name of a namespace" in capfd.readouterr().err
+
+
+def test_below_a_project_its_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "devloop.yaml").write_text("apiVersion: devloop/v1\n")
+    (tmp_path / "src" / "api").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "src" / "api")
+    assert app.run(["config", "validate"]) == 2
+    said = capfd.readouterr()
+    assert f"next: devloop.yaml is in {tmp_path}: change to it, or give `-f ../..`" in said.out + said.err
