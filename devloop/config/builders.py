@@ -22,7 +22,11 @@ class Secret:
 
     id: str = _doc("The name by which the Dockerfile asks for it.", examples=["npmrc"])
     file: str | None = _doc("The file that holds it, relative to the context.", default=None, also=("src",))
-    env: str | None = _doc("The environment variable that holds it.", default=None)
+    env: str | None = _doc(
+        "The variable that holds it: of the environment, or one that `--var`, `.env` or `vars` gives.",
+        default=None,
+        variable=True,
+    )
 
 
 @dataclass(frozen=True)

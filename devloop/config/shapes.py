@@ -45,6 +45,7 @@ Shape = Plain | Many | Record
 class Field:
     """A field of a record. `name`: in Python; `key`: in YAML. `default` counts unless it is required. `is_part`: it may say a part only of
     what it stands for, since it is laid over the whole. `is_shell`: it is a command, whose variables a shell fills in.
+    `is_variable`: it names one, whose value is a secret.
     `path`: see documented.doc.
     """
 
@@ -61,6 +62,7 @@ class Field:
     also: tuple[str, ...] = ()
     is_part: bool = False
     is_shell: bool = False
+    is_variable: bool = False
     path: str = ""
 
 
@@ -91,6 +93,7 @@ def _field(each: dataclasses.Field[Any], hint: Any) -> Field:
         also=tuple(each.metadata.get("also", ())),
         is_part=each.metadata.get("part", False),
         is_shell=each.metadata.get("shell", False),
+        is_variable=each.metadata.get("variable", False),
         path=each.metadata.get("path", ""),
     )
 

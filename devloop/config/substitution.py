@@ -53,7 +53,8 @@ class _Walk:
         return replace(node, entries=tuple(entries))
 
     def _field(self, node: Node, field: Field, path: KeyPath) -> Node:
-        return self._value(node, field.shape, (*path, field.key), is_shell=field.is_shell)
+        made = self._value(node, field.shape, (*path, field.key), is_shell=field.is_shell)
+        return self._exported(made, (*path, field.key)) if field.is_variable and isinstance(made, Scalar) else made
 
     def _value(self, node: Node, shape: Shape, path: KeyPath, *, is_shell: bool = False) -> Node:
         match shape, node:
@@ -92,6 +93,13 @@ class _Walk:
         if node.text and not value.text and shape != "texts":
             return replace(made, kind="nothing")
         return made if shape in ("text", "texts") else replace(made, kind=kind_of(value.text))
+
+    def _exported(self, node: Scalar, path: KeyPath) -> Scalar:
+        """The name under which the environment has the variable that the node names."""
+        try:
+            return replace(node, text=self._variables.exported(node.text)) if node.kind == "text" else node
+        except Unresolved as exc:
+            return self._broken(node, path, *exc.reasons)
 
     def _text(self, node: Scalar, *, is_shell: bool) -> Value:
         if node.tag == "!cmd":

@@ -9,7 +9,9 @@ secret. It starts nothing and prints nothing by itself. The first of these that 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -176,6 +178,24 @@ class Variables:
         self.exports |= secrets
         return text
 
+    def exported(self, name: str) -> str:
+        """What a variable that holds a secret is called in the environment: as it is, where that has it; else as only this module calls
+        it. Raises: Unresolved.
+        """
+        is_firm = name in self._sources.firm
+        if not is_firm and (not self._is_ours(name) or name in self._sources.env):
+            return name
+        value = self.of(name).text
+        self.hide(value)
+        self.exports[self._own(name)] = value
+        return self._own(name)
+
+    def _own(self, name: str) -> str:
+        plain = re.sub("[^A-Za-z0-9_]", "_", self._owner)
+        if plain != self._owner:
+            plain += f"_{hashlib.sha256(self._owner.encode()).hexdigest()[:8]}"
+        return f"DEVLOOP_SECRET_{plain}_{name}"
+
     def _assigned(self, command: str) -> tuple[str, dict[str, str]]:
         """The command with its assignments, and what has to be in its environment for them. Raises: Unresolved."""
         before, secrets = "", {}
@@ -187,7 +207,7 @@ class Variables:
             if name in self._sources.env and not is_firm:
                 continue  # it has it already
             if value.is_secret:
-                own = f"DEVLOOP_SECRET_{self._owner}_{name}".replace("-", "_")
+                own = self._own(name)
                 secrets[own] = value.text
                 before += f'export {name}="${{{own}-${name}}}"; ' if is_firm else _default(name, f"${own}")
             else:

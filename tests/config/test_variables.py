@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 import shlex
 from pathlib import Path
 from urllib.parse import quote
@@ -149,6 +150,45 @@ def test_a_secret_reaches_a_command_by_its_environment_alone(shop: Path) -> None
         "TOKEN=${TOKEN-$DEVLOOP_SECRET_shop_TOKEN}; export TOKEN; ./test $TOKEN"
     )
     assert (found.exports, found.secrets) == ({"DEVLOOP_SECRET_shop_TOKEN": "s3cr3t"}, ("s3cr3t",))
+
+
+@pytest.mark.parametrize(
+    ("sources", "dotenv", "env", "exports"),
+    [
+        (Sources(), "NPM=s3cr3t", "DEVLOOP_SECRET_shop_NPM", {"DEVLOOP_SECRET_shop_NPM": "s3cr3t"}),
+        (
+            Sources({"NPM": "given"}, {"NPM": "env"}),
+            "",
+            "DEVLOOP_SECRET_shop_NPM",
+            {"DEVLOOP_SECRET_shop_NPM": "given"},
+        ),
+        (Sources(env={"NPM": "env"}), "NPM=s3cr3t", "NPM", {}),
+        (Sources(), "", "NPM", {}),
+    ],
+)
+def test_a_secret_of_a_build_may_be_any_variable(
+    sources: Sources, dotenv: str, env: str, exports: dict[str, str], shop: Path
+) -> None:
+    text = "build:\n  artifacts:\n    - image: a\n      docker: {secrets: [{id: npm, env: NPM}]}\n"
+    found = loaded(shop, text, sources, dotenv=dotenv)
+    docker = found.project.build.artifacts[0].docker
+    assert docker is not None
+    assert [each.env for each in docker.secrets] == [env]
+    assert found.exports == exports
+    assert set(exports.values()) <= set(found.secrets)
+
+
+def test_a_project_of_any_name_has_a_shell_variable_of_its_own(shop: Path) -> None:
+    rest = (
+        image("a") + "test: [{image: a, custom: [{command: ./test $T}]}]\nvars: [{name: T, default: x, secret: true}]\n"
+    )
+    names = set()
+    for name in ("my-shop", "my--shop", "shop"):
+        (shop / "devloop.yaml").write_text(SMALLEST.replace("name: shop", f"name: {name}") + rest)
+        (own,) = load(shop / "devloop.yaml").exports
+        assert re.fullmatch("[A-Za-z0-9_]+", own)
+        names.add(own)
+    assert len(names) == 3
 
 
 def test_a_secret_reaches_commands_whose_output_is_a_value(shop: Path) -> None:

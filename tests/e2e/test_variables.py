@@ -87,6 +87,18 @@ def test_a_secret_is_used_and_never_printed(devloop: Devloop, project: Project) 
     assert "***" in there.run("run", "-v", as_json=False).stdout
 
 
+def test_a_secret_of_a_build_comes_from_dotenv(devloop: Devloop, project: Project) -> None:
+    project.write(".env", "PAGE=one\nNPM=s3cr3t\n")
+    secrets = "context: web\n      docker: {secrets: [{id: npm, env: NPM}]}\n"
+    project.write("devloop.yaml", project.config().replace("context: web\n", secrets))
+    dockerfile = (project.folder / "web/Dockerfile").read_text()
+    check = 'RUN --mount=type=secret,id=npm test "$(cat /run/secrets/npm)" = s3cr3t\n'
+    project.write("web/Dockerfile", dockerfile + check)
+    done = devloop.at(project.folder).run("build")
+    assert done.code == 0, done.stdout
+    assert not [each for each in done.stdout.splitlines() if "s3cr3t" in each.replace(check.strip(), "")]
+
+
 def test_what_a_command_prints_is_asked_again_when_its_inputs_change(devloop: Devloop, project: Project) -> None:
     (project.folder / ".env").unlink()
     with (project.folder / "devloop.yaml").open("a") as file:
