@@ -7,6 +7,7 @@ name: the caller does, once it is sure of what went in. docker-py cannot drive B
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tempfile
@@ -23,7 +24,7 @@ from devloop.build.progress import Progress
 from devloop.build.recipe import Recipe, context_words, read_recipe
 from devloop.build.sources import PLATFORM_ARGUMENTS, familiar
 from devloop.config import model
-from devloop.errors import StepFailed
+from devloop.errors import StepFailed, Unavailable
 from devloop.products import Inputs
 from devloop.scope import Scope
 from devloop.stages import BuildJob, Tools
@@ -68,7 +69,7 @@ class DockerBuilder:
         """See stages.Builder.inputs. Reads only folders that the Dockerfile can reach. Raises: StepFailed with `where`."""
         spec = artifact.docker or model.Docker()
         recipe = read_recipe(artifact, base / artifact.context)
-        counted = Counted(recipe)
+        counted = Counted(recipe.reading_all() if _has_triggers(recipe, tools) else recipe)
         platform = options.platform(spec, self._environment)
         return Inputs(
             base=recipe.context,
@@ -197,6 +198,19 @@ def _found(image_id: str, repository: str, tools: Tools) -> str:
             hint="a builder that does not load into this engine may be selected: `docker buildx ls`, `docker buildx use default`",
         )
     return found.image_id
+
+
+def _has_triggers(recipe: Recipe, tools: Tools) -> bool:
+    """Whether a base image says what is done in builds on it, which may copy anything; as far as the engine has the image.
+
+    https://docs.docker.com/reference/dockerfile/#onbuild
+    """
+    try:
+        found = [tools.engine.inspect(image) for image in recipe.reads.images]
+    except Unavailable:
+        return False  # an engine that says nothing builds nothing
+    configs = [each.config for each in found if each is not None and b'"OnBuild"' in each.config]
+    return any(json.loads(each).get("config", {}).get("OnBuild") for each in configs)
 
 
 def _arguments(job: BuildJob, contexts: Mapping[str, str]) -> list[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devloop.build import dockerfile as dockerfiles
 from devloop.build import dockerignore
-from devloop.build.sources import Reads, familiar, reads
+from devloop.build.sources import Reads, Source, familiar, reads
 from devloop.config import model
 from devloop.errors import StepFailed
 
@@ -41,6 +41,11 @@ class Recipe:
     @property
     def context(self) -> Path:
         return self.folders[0].path
+
+    def reading_all(self) -> Recipe:
+        """The same when all of the context counts."""
+        first = min((each.line for each in self.dockerfile.stages), default=1)
+        return replace(self, reads=replace(self.reads, sources=(Source("", first), *self.reads.sources)))
 
 
 def read_recipe(artifact: model.Artifact, context: Path) -> Recipe:

@@ -2,7 +2,7 @@
 
 Comes in: a parsed Dockerfile, the target stage, the build arguments and the names of other contexts. Goes out: `Reads`. Pure. When in
 doubt a whole context counts: what BuildKit reads always lies within what is said here. ONBUILD triggers of images that are not stages
-are not known. Source of the rules: BuildKit's frontend/dockerfile/dockerfile2llb/convert.go.
+are not known here. Source of the rules: BuildKit's frontend/dockerfile/dockerfile2llb/convert.go.
 """
 
 from __future__ import annotations

@@ -420,3 +420,18 @@ def test_cancelling_stops_the_client_and_the_engines_work(job: BuildJob, tools: 
             break
         Scope().wait(0.02)
     assert running(f"sleep {seconds}") == []
+
+
+def test_all_of_the_context_counts_where_a_base_image_copies_what_it_likes(job: BuildJob, tools: Tools) -> None:
+    base = "devloop-test/onbuild:1"
+    write(job.context, {"Dockerfile": "FROM busybox:1.37\nONBUILD COPY . /app\n", "app.py": ""})
+    tools.processes.run(Scope(), ["docker", "build", "--tag", base, str(job.context)])
+    try:
+        write(job.context, {"Dockerfile": f"FROM {base}\n"})
+        listed = DockerBuilder().inputs(Scope(), job.artifact, job.context, tools)
+        assert job.context / "app.py" in listed.files
+        assert listed.matches(job.context / "new.py")
+    finally:
+        tools.engine.untag(base)
+    listed = DockerBuilder().inputs(Scope(), job.artifact, job.context, tools)
+    assert [each.name for each in listed.files] == ["Dockerfile"]
