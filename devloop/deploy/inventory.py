@@ -18,7 +18,7 @@ from devloop.deploy import marks, parallel
 from devloop.errors import StepFailed
 from devloop.products import Object, ObjectRef
 from devloop.scope import Scope
-from devloop.stages import ApiRefusal, Cluster
+from devloop.stages import ApiRefusal, Cluster, Resource
 
 ID = "applyset.kubernetes.io/id"
 TOOLING = "applyset.kubernetes.io/tooling"
@@ -30,6 +30,8 @@ _ATTEMPTS = 20
 # No live object has it. Server-side apply compares versions only with what exists, so with this one it creates or is refused (409),
 # and of two that create the parent at once the later one cannot wipe out what the earlier one wrote.
 _NEVER = "1"
+
+_DEFINITION = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 Kind = tuple[str, str]  # apiVersion, kind
 
@@ -121,19 +123,19 @@ class Inventory:
 
     def members(self, scope: Scope, cluster: Cluster, contents: Contents) -> list[Object]:
         """All objects that carry the label, wherever the contents say to look. Blocks."""
-        places: list[tuple[str, str, str]] = []
+        places: dict[tuple[str, str, str], None] = {}
         for version, kind in sorted(contents.kinds):
-            resource = cluster.resource(scope, version, kind)
+            resource = cluster.resource(scope, version, kind) or _served_otherwise(scope, cluster, version, kind)
             if resource is not None:
                 spaces = sorted(contents.namespaces) if resource.is_namespaced else [""]
-                places += [(version, kind, space) for space in spaces]
+                places |= dict.fromkeys((resource.api_version, kind, space) for space in spaces)
 
         def look(scope: Scope, place: tuple[str, str, str]) -> list[Object]:
             version, kind, space = place
             return cluster.list(scope, version, kind, namespace=space, labels=f"{marks.PART_OF}={self.applyset}")
 
         found: dict[marks.Key, Object] = {}
-        for objects in parallel.each(scope, "list", places, look):
+        for objects in parallel.each(scope, "list", tuple(places), look):
             for live in objects:
                 if not marks.is_controlled(live):
                     found.setdefault(marks.key(marks.ref_of(live)), live)
@@ -169,6 +171,24 @@ def parents(scope: Scope, cluster: Cluster) -> list[Parent]:
     known = [Parent(each["metadata"]["name"], each["metadata"]["namespace"]) for each in found if _is_ours(each)]
     named = {marks.label(each, ID) for each in found}
     return sorted((each for each in known if each.applyset in named), key=lambda each: (each.namespace, each.name))
+
+
+def _served_otherwise(scope: Scope, cluster: Cluster, version: str, kind: str) -> Resource | None:
+    """The kind in a version that its definition still serves; None when it has no definition any more, and so no objects."""
+    group = _group_kind((version, kind))[0]
+    try:
+        definitions = cluster.list(scope, *_DEFINITION) if group else []
+    except ApiRefusal as exc:
+        if exc.code != 403:
+            raise
+        return None  # who may not see definitions cannot be told more than that the kind is unknown
+    for definition in definitions:
+        spec = definition["spec"]
+        if (spec["group"], spec["names"]["kind"]) == (group, kind):
+            served = (f"{group}/{each['name']}" for each in spec["versions"] if each["served"])
+            found = (cluster.resource(scope, each, kind) for each in served)
+            return next((each for each in found if each is not None), None)
+    return None
 
 
 def _is_ours(parent: Object) -> bool:

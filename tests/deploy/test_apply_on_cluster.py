@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from devloop.deploy import marks
+from devloop.effects import cluster as cluster_door
 from devloop.errors import StepFailed
 from devloop.products import Manifest, ObjectRef
-from tests.deploy.conftest import World, config_map, manifest
+from tests.deploy.conftest import Recorder, World, config_map, manifest
 from tests.e2e.kube import Kubectl
+from tests.e2e.web import eventually
 
 
 def deployment(image: str = "none:1", **labels: str) -> Manifest:
@@ -90,6 +92,34 @@ def test_a_definition_and_its_objects_go_in_one_apply(real: World) -> None:
         real.cluster.delete(
             real.scope, ObjectRef("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", f"foos.{group}")
         )
+
+
+def test_objects_of_a_version_that_is_served_no_more_are_still_ours(real: World) -> None:
+    group = f"t{uuid.uuid4().hex[:8]}.example.com"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+
+    def definition(*, is_served: bool) -> Manifest:
+        old = {"name": "v1alpha1", "served": is_served, "storage": False, "schema": schema}
+        new = {"name": "v1", "served": True, "storage": True, "schema": schema}
+        names = {"plural": "foos", "kind": "Foo"}
+        spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [old, new]}
+        return manifest("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"foos.{group}", spec=spec)
+
+    def forgetful(version: str) -> World | None:
+        """By a door that remembers nothing of kinds, once the server serves the version no more."""
+        door = cluster_door.connect(real.cluster.context, real.namespace)
+        gone = door.resource(real.scope, version, "Foo") is None
+        return World(real.scope, Recorder(door), real.namespace) if gone else None
+
+    ref = ObjectRef("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", f"foos.{group}")
+    try:
+        real.apply(manifest(f"{group}/v1alpha1", "Foo", "x", spec={"a": 1}), definition(is_served=True))
+        real.cluster.apply(real.scope, definition(is_served=False).object)
+        there = eventually(lambda: forgetful(f"{group}/v1alpha1"), timeout_s=30, what="the version to go")
+        assert there is not None
+        assert list(map(str, there.delete().deleted)) == ["foo/x"]
+    finally:
+        real.cluster.delete(real.scope, ref)
 
 
 def test_a_namespace_that_is_among_the_manifests_is_made_first(real: World) -> None:
