@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from devloop.deploy import marks, prune
-from devloop.deploy.inventory import Inventory
+from devloop.deploy.inventory import Contents, Inventory
 from devloop.errors import StepFailed
 from devloop.products import ObjectRef
 from devloop.scope import Scope
@@ -73,8 +73,16 @@ def delete(
         if not remaining and len(members) == len(everything):
             # Only as it was read: another session may have made it name more since, for objects that it writes now.
             cluster.delete(scope, inventory.parent, resource_version=contents.version)
+            _keep_late(scope, cluster, inventory, contents)
     except ApiRefusal as exc:
         raise StepFailed(
             f"the cluster refused: {exc.message}", where=f"project {project} in namespace {namespace}"
         ) from exc
     return Deleted(removed.deleted, removed.kept)
+
+
+def _keep_late(scope: Scope, cluster: Cluster, inventory: Inventory, contents: Contents) -> None:
+    """An apply that had nothing to add to the inventory may have written objects just before it went; they are not to be orphans."""
+    late = inventory.members(scope, cluster, contents)
+    if any(not live["metadata"].get("deletionTimestamp") for live in late):
+        inventory.grow(scope, cluster, Contents(), Contents(contents.kinds, contents.namespaces))

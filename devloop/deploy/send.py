@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from devloop.deploy import fields, marks, order, ownership, parallel, recreate, refusals, settle, sharing
+from devloop.deploy.inventory import Contents
 from devloop.deploy.plan import Job, Planned, Prepared
 from devloop.errors import StepFailed
 from devloop.products import AppliedObject, Object, ObjectRef
@@ -28,9 +29,11 @@ def send(scope: Scope, job: Job, prepared: Prepared) -> list[AppliedObject]:
     home = [each for each in due if _is_home(job, each) and each.live is None]
     for each in home:
         done |= _wave(scope, job, [each])
-    _grow(scope, job, prepared)
+    _grow(scope, job, prepared.known, prepared.needed)
     for wave in order.waves([each for each in due if each not in home], lambda each: each.wanted.ref):
         done |= _wave(scope, job, wave)
+    if due:  # meanwhile the project may have been deleted, with an inventory that nothing had to be added to
+        _grow(scope, job, None, prepared.needed)
     return [done[each.wanted.ref] for each in prepared.planned]
 
 
@@ -39,11 +42,12 @@ def _is_home(job: Job, planned: Planned) -> bool:
     return (ref.api_version, ref.kind, ref.name) == ("v1", "Namespace", job.namespace)
 
 
-def _grow(scope: Scope, job: Job, prepared: Prepared) -> None:
-    if not prepared.needed.kinds:
+def _grow(scope: Scope, job: Job, known: Contents | None, needed: Contents) -> None:
+    """`known`: as it was read; None: it is read now."""
+    if not needed.kinds:
         return
     try:
-        job.inventory.grow(scope, job.cluster, prepared.known, prepared.needed)
+        job.inventory.grow(scope, job.cluster, known or job.inventory.read(scope, job.cluster), needed)
     except ApiRefusal as exc:
         if exc.code == 404:
             raise StepFailed(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from devloop.deploy import marks
 from devloop.deploy.inventory import Contents, Inventory
-from devloop.products import ObjectRef
-from tests.deploy.conftest import World, config_map, manifest
+from devloop.products import Object, ObjectRef
+from tests.deploy.conftest import Recorder, World, config_map, manifest
 
 
 def test_everything_goes_and_the_inventory_last(world: World) -> None:
@@ -100,3 +100,34 @@ def test_an_inventory_that_another_session_grows_meanwhile_stays(world: World) -
     world.delete()
     assert world.names() == {"devloop-shop"}
     assert ("v1", "Secret") in Inventory("shop", world.namespace).read(world.scope, world.door).kinds
+
+
+def test_a_delete_during_an_apply_that_had_nothing_to_add_to_the_inventory_leaves_no_orphan(world: World) -> None:
+    world.apply(config_map("a"))
+    other = World(world.scope, Recorder(world.cluster), world.namespace)
+
+    def delete_all(obj: Object) -> None:
+        if obj["metadata"]["name"] == "b":
+            assert list(map(str, other.delete().deleted)) == ["configmap/a"]
+
+    world.cluster.before_apply = delete_all
+    world.apply(config_map("b"))
+    world.cluster.before_apply = lambda _obj: None
+    assert world.names() == {"b", "devloop-shop"}
+    assert list(map(str, world.delete().deleted)) == ["configmap/b"]
+
+
+def test_an_apply_at_the_very_end_of_a_delete_leaves_no_orphan(world: World) -> None:
+    world.apply(config_map("a"))
+    other = World(world.scope, Recorder(world.cluster), world.namespace)
+
+    def apply_one(ref: ObjectRef) -> None:
+        if ref.name == "devloop-shop":
+            world.cluster.before_delete = lambda _ref: None
+            other.apply(config_map("b"))
+
+    world.cluster.before_delete = apply_one
+    assert list(map(str, world.delete().deleted)) == ["configmap/a"]
+    assert world.names() == {"b", "devloop-shop"}
+    assert list(map(str, world.delete().deleted)) == ["configmap/b"]
+    assert world.names() == set()
