@@ -25,16 +25,21 @@ def project(cluster: Cluster, workdir: Callable[[str], Path]) -> tuple[Path, int
     return folder, port
 
 
+# Go compiles its library in the first build that the engine has no image of.
+COMPILES_S = 100
+
+
+@pytest.mark.timeout(300)
 def test_a_package_that_is_imported_before_it_is_written_is_built_once_it_is_there(
     devloop: Devloop, project: tuple[Path, int], kubectl: Kubectl
 ) -> None:
     folder, port = project
     dev = devloop.at(folder).start("dev")
-    dev.wait_event(kind="update", update=1, state="ready")
+    dev.wait_event(kind="update", update=1, state="ready", timeout_s=COMPILES_S)
     http_get(port, until=lambda answer: answer.text.strip() == "Hello from ko!")
 
     (folder / "greeting/name.txt").write_text("an edit")
-    http_get(port, until=lambda answer: answer.text.strip() == "Hello from an edit")
+    http_get(port, until=lambda answer: answer.text.strip() == "Hello from an edit", timeout_s=COMPILES_S)
 
     main = folder / "main.go"
     text = main.read_text().replace('"example.com/hello/greeting"', '"example.com/hello/later"')
