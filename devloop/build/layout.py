@@ -7,7 +7,6 @@ it lacks others, it gets all of them, and that is said. A layout can be deleted 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import itertools
 import json
@@ -26,6 +25,7 @@ from devloop.errors import StepFailed
 from devloop.scope import Scope
 from devloop.sizes import size
 from devloop.stages import EngineImage, Tools
+from devloop.store import locks
 from devloop.store.folders import cache_folder
 
 _DRIVER = re.compile(r"^Driver: +(\S+)", re.MULTILINE)
@@ -45,14 +45,13 @@ def is_exported_by(scope: Scope, builder: str, tools: Tools) -> bool:
     if about.code != 0 or driver is None or driver[1] == "docker":
         return False
     buildx = tools.processes.run(scope, ["docker", "buildx", "version"], check=False).stdout
-    versions = [*map(_version, _BUILDKIT.finditer(about.stdout))]
-    return all(each >= _LEAST_BUILDKIT or each == _UNKNOWN for each in versions) and all(
-        each >= _LEAST_BUILDX or each == _UNKNOWN for each in map(_version, _BUILDX.finditer(buildx))
-    )
+    return _is_recent(_BUILDKIT, about.stdout, _LEAST_BUILDKIT) and _is_recent(_BUILDX, buildx, _LEAST_BUILDX)
 
 
-def _version(found: re.Match[str]) -> tuple[int, int]:
-    return int(found[1]), int(found[2])
+def _is_recent(version: re.Pattern[str], text: str, least: tuple[int, int]) -> bool:
+    """Whether no version in the text is known to be older."""
+    found = ((int(each[1]), int(each[2])) for each in version.finditer(text))
+    return all(each >= least or each == _UNKNOWN for each in found)
 
 
 @contextmanager
@@ -74,15 +73,9 @@ def layout(builder: str, context: Path, image: str) -> Iterator[Layout]:
 
 
 def _claimed(folder: Path) -> IO[str] | None:
-    """Its lock, held until it is closed; None when another process, or another build of this one, holds it."""
+    """Its lock; None when another process, or another build of this one, has it."""
     folder.mkdir(exist_ok=True)
-    lock = (folder / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+    return locks.claimed(folder / "lock")
 
 
 def _forget_old(home: Path) -> None:

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from devloop.store.locks import claimed
+
 
 class Sessions:
     """The sessions of this user. Not for several threads at once."""
@@ -27,10 +29,8 @@ class Sessions:
         """Takes part from now on; the processes that do already, smallest first. Joining twice is joining once. Raises: OSError."""
         with self._alone(name) as folder:
             others = self._others(folder)
-            if name not in self._held:
-                path = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
-                file = path.open("w")
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path = folder / f"{os.getpid()}-{secrets.token_hex(4)}"
+            if name not in self._held and (file := claimed(path)):
                 self._held[name] = (path, file)
         return others
 
@@ -59,11 +59,10 @@ class Sessions:
             process, dash, _ = path.name.partition("-")
             if path in mine or not dash:
                 continue
-            with path.open("r") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    found.append(int(process))
-                    continue
+            lock = claimed(path)
+            if lock is None:
+                found.append(int(process))
+                continue
+            with lock:
                 path.unlink()  # whoever had it is gone
         return tuple(sorted(found))
