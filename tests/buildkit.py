@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 STARTS_S = 20.0
 
 
@@ -42,6 +44,15 @@ def buildkit_builder(folder: Path) -> Iterator[str]:
             daemon.terminate()
             daemon.wait()
             subprocess.run(["umount", "--quiet", "--recursive", folder / "root"], check=False)
+
+
+def builder_or_skip(folder: Path) -> Iterator[str]:
+    """The body of a fixture: the name of a builder, or no test."""
+    try:
+        with buildkit_builder(folder) as name:
+            yield name
+    except NoBuildKit as why:
+        pytest.skip(str(why))
 
 
 def _runtime() -> str:

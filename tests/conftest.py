@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.buildkit import NoBuildKit, buildkit_builder
+from tests.buildkit import builder_or_skip
 from tests.e2e.kube import Cluster, Kubectl, NoCluster, create_namespace, delete_stale_namespaces, find_cluster
 from tests.e2e.local_registry import LocalRegistry, NoRegistry, local_registry
 from tests.podman import NoPodman, podman_service
@@ -116,11 +116,7 @@ def registry(engine: str, cluster: Cluster) -> Iterator[LocalRegistry]:
 @pytest.fixture(scope="session")
 def buildkit(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of a buildx builder with a BuildKit of today; it knows none of the engine's images."""
-    try:
-        with buildkit_builder(tmp_path_factory.mktemp("buildkit")) as name:
-            yield name
-    except NoBuildKit as why:
-        pytest.skip(str(why))
+    yield from builder_or_skip(tmp_path_factory.mktemp("buildkit"))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,6 +35,16 @@ def wrong(shop: Path, text: str, sources: Sources = Sources()) -> list[str]:  # 
     with pytest.raises(ConfigError) as raised:
         loaded(shop, text, sources)
     return [str(each) for each in raised.value.problems]
+
+
+def noting(asked: list[Command]) -> Callable[[Command], str]:
+    """What runs no command: it notes what it is asked, and the output is `v7`."""
+
+    def run(command: Command) -> str:
+        asked.append(command)
+        return "v7"
+
+    return run
 
 
 def image(value: str) -> str:
@@ -193,17 +204,12 @@ def test_a_project_of_any_name_has_a_shell_variable_of_its_own(shop: Path) -> No
 
 def test_a_secret_reaches_commands_whose_output_is_a_value(shop: Path) -> None:
     asked: list[Command] = []
-
-    def run(command: Command) -> str:
-        asked.append(command)
-        return "v7"
-
     text = (
         image("a${V}")
         + "logs: {exclude: [!cmd 'ask $TOKEN']}\n"
         + "vars: [{name: V, command: other $TOKEN}, {name: TOKEN, secret: true}]\n"
     )
-    found = loaded(shop, text, Sources(run=run), dotenv="TOKEN=s3cr3t")
+    found = loaded(shop, text, Sources(run=noting(asked)), dotenv="TOKEN=s3cr3t")
     assert [each.env for each in asked] == [(("DEVLOOP_SECRET_shop_TOKEN", "s3cr3t"),)] * 2
     assert "s3cr3t" not in repr(asked)
     assert found.exports == {}
@@ -243,17 +249,12 @@ def test_secrets_are_known_and_kept_out_of_problems(shop: Path) -> None:
 
 def test_a_command_gives_a_value_and_its_inputs_count(shop: Path) -> None:
     asked: list[Command] = []
-
-    def run(command: Command) -> str:
-        asked.append(command)
-        return "v7"
-
     text = (
         image("a${V}")
         + "logs: {exclude: [!cmd 'echo $A']}\n"
         + "vars: [{name: V, command: git describe, inputs: ['ver*'], timeoutSeconds: 3}]\n"
     )
-    found = loaded(shop, text, Sources(run=run), dotenv="A=1")
+    found = loaded(shop, text, Sources(run=noting(asked)), dotenv="A=1")
     assert found.project.build.artifacts[0].image == "av7"
     assert found.project.logs.exclude == ("v7",)
     assert asked == [

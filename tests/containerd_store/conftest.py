@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.buildkit import NoBuildKit, buildkit_builder
+from tests.buildkit import builder_or_skip
 from tests.e2e.conftest import devloop, pytest_runtest_makereport
 from tests.e2e.kube import Cluster
 from tests.store_engine import NoStoreEngine, context, store_engine
@@ -40,8 +40,4 @@ def engine(cluster: Cluster) -> str:
 @pytest.fixture(scope="module")
 def buildkit(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of a buildx builder apart from that engine; see tests.conftest."""
-    try:
-        with buildkit_builder(tmp_path_factory.mktemp("buildkit")) as name:
-            yield name
-    except NoBuildKit as why:
-        pytest.skip(str(why))
+    yield from builder_or_skip(tmp_path_factory.mktemp("buildkit"))
