@@ -22,7 +22,7 @@ T = TypeVar("T")
 _CLUSTER = {"server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify"}
 _CLUSTER |= {"tls-server-name", "proxy-url", "disable-compression", "extensions"}
 _USER = {"client-certificate", "client-certificate-data", "client-key", "client-key-data", "token"}
-_FLAGS = {"insecure-skip-tls-verify", "disable-compression"}
+_NO_TEXT = {"insecure-skip-tls-verify", "disable-compression", "extensions"}
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,9 @@ class File:
         user = self._users[name] if (name := _text(context, "user")) else {}
         if not (cluster.keys() <= _CLUSTER and user.keys() <= _USER):
             raise ValueError("more than certificates and a token")
-        for each in (cluster.keys() - _FLAGS - {"extensions"}, user.keys()):
-            for key in each:
-                if not _text(cluster if key in _CLUSTER else user, key):
-                    raise ValueError(f"{key} is empty")
+        texts = [_text(cluster, key) for key in cluster.keys() - _NO_TEXT] + [_text(user, key) for key in user]
+        if not all(texts):
+            raise ValueError("a value is empty")
         server = kube_tls.server_of(cluster)
         tls = self._tls(cluster, user) if server.startswith("https:") else None
         return Found(server, cluster, tls, _text(user, "token"))

@@ -257,6 +257,8 @@ def _start_owed(state: State) -> tuple[State, tuple[Action, ...]]:
 
 def _outdated(state: State, targets: set[str]) -> Mapping[Node, Have]:
     """What is had once these units are being applied: in the cluster is no longer what was, even if that is wanted again."""
+    if not targets:
+        return state.have
     nodes = {Node(target, step) for target in targets for step in ("apply", "ready")}
     return {node: replace(have, digest="") if node in nodes else have for node, have in state.have.items()}
 
