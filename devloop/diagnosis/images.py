@@ -75,7 +75,13 @@ def disks(scope: Scope, cluster: Cluster, tools: Tools) -> Iterator[events.Check
             raise
         return  # that one may not look at nodes is said with their conditions
     for box in boxes:
-        use = node.use(scope, tools, box)
-        total = use.used_bytes + use.free_bytes
-        fix = "devloop cache prune makes room; so does docker system prune, where the engine has the same disk"
-        yield disk_verdict("node disk", use.free_bytes, total, fix, box.name)
+        yield node_disk_verdict(node.use(scope, tools, box), box.name)
+
+
+def node_disk_verdict(use: node.NodeUse, name: str) -> events.Check:
+    """Whether there is room for images, and whether those that are there stay."""
+    fix = "devloop cache prune makes room; so does docker system prune, where the engine has the same disk"
+    found = disk_verdict("node disk", use.free_bytes, use.used_bytes + use.free_bytes, fix, name)
+    if found.verdict == "problem" or not use.is_collected:
+        return found
+    return doubtful("node disk", f"{found.found}: the kubelet removes images that no pod runs at the time", fix, name)

@@ -36,7 +36,8 @@ _PULL_HINT = "is the image's name right? One that no artifact of the project bui
 # under another name before (KEP-2535).
 _LOADED = re.compile(r"[^@]+:[0-9a-f]{16}")
 _LOADED_HINT = (
-    "it was put on the nodes that there were: run devloop again if one joined or removed it; "
+    "it was put on the nodes that there were: run devloop again if one joined or removed it, as one with a full disk does (see "
+    "`devloop doctor`); "
     "if the same image was pulled from a registry before, change any of its files"
 )
 _PULL_HINTS = {

@@ -78,13 +78,17 @@ done | sort -u | while read -r digest; do
 done
 """
 
-_USE = """
+_USE = r"""
 folder=/var/lib/rancher/k3s
 [ -d "$folder" ] || folder=/var
 df -Pk "$folder" | tail -n 1 || exit
 echo --
+sed -n 's/^imageGCHighThresholdPercent: *\([0-9]*\).*/\1/p' /var/lib/kubelet/config.yaml 2> /dev/null
+echo --
 ctr images ls -q
 """
+# Of a kubelet that is not told otherwise (kubernetes.io/docs/concepts/architecture/garbage-collection); kind's are told 100, that is never.
+_COLLECTED_PERCENT = 85
 
 _FULL = "no space left on device"
 _NOISE = re.compile(r"level=(warning|info|debug)|^unpacking |^\S+\s+saved|^application/")
@@ -105,11 +109,23 @@ class NodeState:
 
 @dataclass(frozen=True)
 class NodeUse:
-    """What is on a node: its images' full names, and how full the file system is that they are on."""
+    """What is on a node: its images' full names, and how full the file system is that they are on.
+
+    `total_bytes`: of the file system; part of it may be kept from everybody. `collected_percent`: how full it has to be for the kubelet to
+    remove images that no pod runs.
+    """
 
     images: tuple[str, ...]
     used_bytes: int
     free_bytes: int
+    total_bytes: int
+    collected_percent: int = _COLLECTED_PERCENT
+
+    @property
+    def is_collected(self) -> bool:
+        """Whether the kubelet removes images that no pod runs, reckoned as it does (pkg/kubelet/images/image_gc_manager.go)."""
+        full = 100 - self.free_bytes * 100 // self.total_bytes
+        return self.collected_percent < 100 and full >= self.collected_percent
 
 
 def look(scope: Scope, tools: Tools, node: Container, name: str, snapshotter: str = "") -> NodeState:
@@ -147,9 +163,10 @@ def use(scope: Scope, tools: Tools, node: Container) -> NodeUse:
     """Asks the node what is on it. Blocks; cancelled by the scope. Raises: StepFailed when the node does not answer."""
     done = _run(scope, tools, node, "use", script=_USE, arguments=())
     try:
-        disk, images = done.stdout.split("--\n")
-        _, _, used, free, *_ = disk.split()
-        return NodeUse(tuple(images.split()), int(used) * 1024, int(free) * 1024)
+        disk, collected, images = done.stdout.split("--\n")
+        _, total, used, free, *_ = disk.split()
+        percent = int(collected.strip() or _COLLECTED_PERCENT)
+        return NodeUse(tuple(images.split()), int(used) * 1024, int(free) * 1024, int(total) * 1024, percent)
     except ValueError as exc:
         raise StepFailed(f"node {node.name} gave an answer that is not understood", evidence=done.tail) from exc
 

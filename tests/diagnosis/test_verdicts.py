@@ -12,6 +12,7 @@ from devloop.diagnosis import cluster, engine, images, programs, rights, watches
 from devloop.diagnosis.programs import Program
 from devloop.effects.watch_limits import WatchLimits
 from devloop.place.minikube import MinikubePlacer
+from devloop.place.node import NodeUse
 from devloop.place.nodes import NodesPlacer
 from devloop.place.registry import RegistryPlacer
 from devloop.place.shared import SharedPlacer
@@ -57,6 +58,22 @@ def test_podmans_builder_is_its_command() -> None:
 )
 def test_disks(free: int, total: int, verdict: str) -> None:
     assert engine.disk_verdict("disk", free, total, "make room", "/").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("free", "percent", "verdict"),
+    [
+        (38e9, 85, "warning"),  # 85 % full, as the kubelet rounds it
+        (41e9, 85, "ok"),
+        (38e9, 100, "ok"),  # as on kind's nodes
+        (0.5e9, 85, "problem"),
+    ],
+)
+def test_a_kubelet_that_makes_room_is_told(free: float, percent: int, verdict: str) -> None:
+    """Of 252 GB, 62 GB are used and much of the rest is kept from everybody: what counts is what may be written."""
+    found = images.node_disk_verdict(NodeUse((), int(62e9), int(free), int(252e9), percent), "kind-worker")
+    assert found.verdict == verdict
+    assert ("removes images" in found.found) == (verdict == "warning")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ def test_a_node_laid_out_as_k3ds_gets_what_it_lacks(shop: Shop, k3s: Container, 
 
         used = node.use(scope, shop.tools, k3s)
         assert {full_name(first.ref), full_name(second.ref)} <= set(used.images)
-        assert used.free_bytes > 0
+        assert 0 < used.free_bytes < used.total_bytes
+        assert used.collected_percent == 85
         assert placer.tidy(scope, [first.ref], shop.tools) == frozenset()
         assert full_name(first.ref) not in node.use(scope, shop.tools, k3s).images
 
