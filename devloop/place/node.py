@@ -119,7 +119,7 @@ class NodeUse:
     used_bytes: int
     free_bytes: int
     total_bytes: int
-    collected_percent: int = _COLLECTED_PERCENT
+    collected_percent: int
 
     @property
     def is_collected(self) -> bool:

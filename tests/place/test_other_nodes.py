@@ -95,6 +95,11 @@ def test_a_node_laid_out_as_k3ds_gets_what_it_lacks(shop: Shop, k3s: Container, 
         assert full_name(first.ref) not in node.use(scope, shop.tools, k3s).images
 
 
+def test_a_kubelet_that_is_told_to_keep_images_is_known(shop: Shop) -> None:
+    with Scope("use") as scope:
+        assert node.use(scope, shop.tools, shop.nodes[0]).collected_percent == 100  # as kind tells it
+
+
 def test_minikube_loads_whole_images_where_its_nodes_are_out_of_reach(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
